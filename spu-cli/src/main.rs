@@ -1,0 +1,2 @@
+//! The `spu` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Host driver: the Device trait, links, inversion and sampling on stochastic processing units.

@@ -1,0 +1,1 @@
+//! Board-side command dispatcher and acquisition sequencing (no_std).

@@ -1,0 +1,70 @@
+//! The numbered registry of errors that a device reports.
+
+/// An error of the device. A number, once published, never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[repr(u16)]
+pub enum ErrorCode {
+    /// The operation number is not known to this firmware.
+    #[error("the firmware does not know this operation; update it or use an older host")]
+    UnknownOpcode = 1,
+    /// The payload's length or a field of it is wrong.
+    #[error("the request's payload is malformed")]
+    BadPayload = 2,
+    /// The request belongs to no open session.
+    #[error("the session is over, the device was reset; open it again")]
+    BadSession = 3,
+    /// The host's protocol version is not spoken here.
+    #[error("the firmware does not speak this protocol version")]
+    BadVersion = 4,
+    /// A register address outside the map, or not writable.
+    #[error("the register address is outside the map or cannot be written")]
+    BadAddress = 5,
+    /// A code is outside what the board can hold.
+    #[error("a code is outside the board's range")]
+    OutOfRange = 6,
+    /// The block was made for another kind or size of board.
+    #[error("the program is for another kind or size of board")]
+    WrongBoard = 7,
+    /// An acquisition is running; cancel it first.
+    #[error("an acquisition is running; cancel it or wait for its end")]
+    Busy = 8,
+    /// The SPI bus to the FPGA failed.
+    #[error("the SPI bus to the FPGA failed; check its power and cable")]
+    Bus = 9,
+    /// The FPGA's identity register reads wrong: no or another bitstream.
+    #[error("the FPGA does not answer with its identity; flash the gateware")]
+    NoGateware = 10,
+    /// The sequencer did not advance in time.
+    #[error("the sequencer stopped advancing; reset the board")]
+    Stalled = 11,
+    /// This board lacks what was asked for.
+    #[error("this board does not support the operation")]
+    Unsupported = 12,
+    /// A request with this sequence was executed, but its reply is no longer kept.
+    #[error("the request was executed before, but its reply is gone; read the state back")]
+    ReplyGone = 13,
+}
+
+impl ErrorCode {
+    /// Every error.
+    pub const ALL: [Self; 13] = [
+        Self::UnknownOpcode,
+        Self::BadPayload,
+        Self::BadSession,
+        Self::BadVersion,
+        Self::BadAddress,
+        Self::OutOfRange,
+        Self::WrongBoard,
+        Self::Busy,
+        Self::Bus,
+        Self::NoGateware,
+        Self::Stalled,
+        Self::Unsupported,
+        Self::ReplyGone,
+    ];
+
+    /// The error with this number.
+    pub fn from_u16(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as u16 == number)
+    }
+}

@@ -1,0 +1,1 @@
+//! Bit-accurate simulator of the FPGA and the analog board.
