@@ -97,10 +97,7 @@ impl State {
 
     /// True where nothing more will come.
     pub const fn is_over(self) -> bool {
-        matches!(
-            self,
-            Self::Idle | Self::Done | Self::Cancelled | Self::Failed
-        )
+        matches!(self, Self::Idle | Self::Done | Self::Cancelled | Self::Failed)
     }
 }
 
@@ -178,9 +175,7 @@ impl StatusView {
         take(bytemuck::cast_slice_mut(&mut view.saturated[..cells]))?;
         if status.moments == 1 {
             take(bytemuck::cast_slice_mut(&mut view.sums[..cells]))?;
-            take(bytemuck::cast_slice_mut(
-                &mut view.products[..product_count(cells)],
-            ))?;
+            take(bytemuck::cast_slice_mut(&mut view.products[..product_count(cells)]))?;
         }
         rest.is_empty().then_some(view)
     }
@@ -190,8 +185,7 @@ impl StatusView {
         let cells = usize::from(self.status.cells).min(MAX_CELLS);
         out.put(&self.status).put_slice(&self.saturated[..cells]);
         if self.status.moments == 1 {
-            out.put_slice(&self.sums[..cells])
-                .put_slice(&self.products[..product_count(cells)]);
+            out.put_slice(&self.sums[..cells]).put_slice(&self.products[..product_count(cells)]);
         }
     }
 }

@@ -59,13 +59,8 @@ impl LoadView {
     /// An empty program for a board of this kind and size, if it fits.
     pub fn new(kind: u16, cells: u16) -> Option<Self> {
         let n = usize::from(cells);
-        (n >= 1 && n <= MAX_CELLS).then(|| Self {
-            header: LoadHeader {
-                kind,
-                cells,
-                couplings: (n * (n - 1) / 2) as u16,
-                flags: 0,
-            },
+        (1..=MAX_CELLS).contains(&n).then(|| Self {
+            header: LoadHeader { kind, cells, couplings: (n * (n - 1) / 2) as u16, flags: 0 },
             self_codes: [CouplingCode(0); MAX_CELLS],
             coupling_codes: [CouplingCode(0); MAX_COUPLINGS],
             gain_codes: [GainCode(0); MAX_CELLS],
@@ -95,10 +90,8 @@ impl LoadView {
 
     /// Appends the block.
     pub fn write(&self, out: &mut Writer<'_>) {
-        let (cells, couplings) = (
-            usize::from(self.header.cells),
-            usize::from(self.header.couplings),
-        );
+        let (cells, couplings) =
+            (usize::from(self.header.cells), usize::from(self.header.couplings));
         out.put(&self.header)
             .put_slice(&self.self_codes[..cells])
             .put_slice(&self.coupling_codes[..couplings])

@@ -147,11 +147,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the start of `buffer`.
     pub fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            len: 0,
-            overflow: false,
-        }
+        Self { buffer, len: 0, overflow: false }
     }
 
     /// Appends a value's bytes.
