@@ -15,12 +15,15 @@ compile_error!(
     "spu-protocol maps payload structs onto little-endian bytes; a big-endian target needs explicit swaps"
 );
 
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod code;
+pub mod codec;
 pub mod error;
 pub mod header;
 pub mod opcode;
+pub mod packing;
 pub mod payload;
+pub mod regs;
 pub mod version;
