@@ -103,6 +103,12 @@ impl Deadline {
         self.allowed.saturating_sub(self.start.elapsed())
     }
 
+    /// This deadline, or this long from now, whichever is sooner.
+    #[must_use]
+    pub fn within(&self, at_most: Duration) -> Self {
+        Self::after(at_most.min(self.left()))
+    }
+
     /// True once it has passed.
     pub fn passed(&self) -> bool {
         self.left().is_zero()

@@ -1,0 +1,319 @@
+//! Runs an acquisition: start, credits, blocks, end.
+
+use std::time::{Duration, Instant};
+
+use spu_protocol::code::Ticks;
+use spu_protocol::error::ErrorCode;
+use spu_protocol::opcode::Opcode;
+use spu_protocol::payload::acquire::{State, StatusView, product_count};
+use spu_protocol::payload::{AcquireRequest, CreditRequest};
+
+use super::blocks::Blocks;
+use super::session::{Events, Session};
+use crate::device::{
+    AcquirePlan, BoardInfo, CancelHandle, Deadline, Moments, Outcome, Phases, Report, Sink,
+};
+use crate::error::Error;
+use crate::link::Link;
+
+/// Stream blocks granted ahead of the one that is awaited: about 256 KiB under way, enough to hide
+/// a round trip of milliseconds at full rate.
+const WINDOW: u64 = 64;
+/// Longest wait before cancellation is looked at again.
+const SLICE: Duration = Duration::from_millis(5);
+/// Silence after which the device is asked where it is: events may be lost.
+const SILENCE: Duration = Duration::from_millis(50);
+/// Least time between two progress reports.
+const PROGRESS: Duration = Duration::from_millis(50);
+
+/// Runs `plan`; see [`Device::acquire`](crate::Device::acquire).
+pub(super) fn acquire<L: Link>(
+    session: &mut Session<L>,
+    info: &BoardInfo,
+    plan: &AcquirePlan,
+    sink: &mut dyn Sink,
+    deadline: Deadline,
+    cancel: &CancelHandle,
+) -> Result<Report, Error> {
+    let reasons = plan_faults(plan, info);
+    if !reasons.is_empty() {
+        return Err(Error::Unsupported { reasons });
+    }
+    if cancel.is_cancelled() {
+        return Ok(nothing(plan, info));
+    }
+    let blocks = Blocks::new(info, plan, sink)?;
+    let mut run = Run { blocks, done: None, started: false, damage: None };
+    let clock = Clock::start(session);
+    match run.follow(session, info, plan, deadline, cancel) {
+        Ok((status, outcome)) => {
+            let phases = clock.phases(session, &run);
+            run.report(&status, outcome, info, plan, phases)
+        }
+        Err(error) => {
+            if !matches!(error, Error::Disconnected { .. }) {
+                session.abandon();
+            }
+            Err(match error {
+                Error::Timeout { .. } => deadline.timeout("acquire"),
+                error => error,
+            })
+        }
+    }
+}
+
+fn plan_faults(plan: &AcquirePlan, info: &BoardInfo) -> Vec<String> {
+    let raw = &info.raw;
+    let mut reasons = Vec::new();
+    if plan.settle.0 > u64::from(u32::MAX) {
+        reasons.push(format!("it settles for at most 2^32 - 1 ticks, not {}", plan.settle.0));
+    }
+    let link_rate = raw.stream_frames_per_s;
+    let least = raw.sample_clock_hz.div_ceil(link_rate.max(1));
+    if plan.stream
+        && link_rate > 0
+        && plan.decimation.get() < least
+        && plan.count.get() > raw.capture_frames
+    {
+        reasons.push(format!(
+            "it streams at most {link_rate} frames/s and captures {} frames at full rate; use a \
+             decimation of at least {least}, fewer samples, or moments",
+            raw.capture_frames
+        ));
+    }
+    reasons
+}
+
+/// Report of a plan that was cancelled before it started.
+fn nothing(plan: &AcquirePlan, info: &BoardInfo) -> Report {
+    let moments = Moments {
+        count: 0,
+        sums: vec![0; info.cells],
+        products: vec![0; product_count(info.cells)],
+    };
+    Report {
+        outcome: Outcome::Cancelled,
+        kept: 0,
+        lost: 0,
+        ticks: Ticks(0),
+        saturated: vec![0; info.cells],
+        moments: plan.moments.then_some(moments),
+        phases: Phases::default(),
+    }
+}
+
+/// An acquisition under way.
+struct Run<'a> {
+    blocks: Blocks<'a>,
+    /// What the `AcquireDone` event said.
+    done: Option<Box<StatusView>>,
+    /// The device has confirmed the start; an end that it reports before is an earlier one's.
+    started: bool,
+    /// Why the acquisition cannot go on.
+    damage: Option<Error>,
+}
+
+impl Events for Run<'_> {
+    fn event(&mut self, opcode: Opcode, payload: &[u8]) {
+        if self.damage.is_some() {
+            return;
+        }
+        match opcode {
+            Opcode::StreamBlock => self.damage = self.blocks.take(payload).err(),
+            Opcode::AcquireDone if self.started => match StatusView::parse(payload) {
+                Some(status) => self.done = Some(Box::new(status)),
+                // Its checksum was right, so asking again would give the same; the poll does ask.
+                None => tracing::warn!("the end of the acquisition was reported malformed"),
+            },
+            _ => {}
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Starts the acquisition and follows it to its end.
+    fn follow<L: Link>(
+        &mut self,
+        session: &mut Session<L>,
+        info: &BoardInfo,
+        plan: &AcquirePlan,
+        deadline: Deadline,
+        cancel: &CancelHandle,
+    ) -> Result<(Box<StatusView>, Outcome), Error> {
+        let mut granted = if plan.stream { WINDOW } else { 0 };
+        let start = request(plan, granted);
+        session.request(Opcode::Acquire, &[bytemuck::bytes_of(&start)], deadline, self)?;
+        self.started = true;
+        let total = u64::from(plan.count.get());
+        let mut heard = Instant::now();
+        let mut shown = heard;
+        // Blocks that the device has sent, as far as known.
+        let mut sent = 0;
+        loop {
+            if let Some(error) = self.damage.take() {
+                return Err(error);
+            }
+            if let Some(status) = self.done.take() {
+                return ended(status, total, &mut self.blocks);
+            }
+            if cancel.is_cancelled() {
+                let reply = session.request(Opcode::Cancel, &[], deadline, self)?;
+                let status = parse_status(reply, info)?;
+                if let Some(error) = self.damage.take() {
+                    return Err(error);
+                }
+                return ended(status, total, &mut self.blocks);
+            }
+            if deadline.passed() {
+                return Err(deadline.timeout("acquire"));
+            }
+            sent = self.blocks.next_block().max(sent);
+            if plan.stream && granted < sent + WINDOW / 2 {
+                granted = sent + WINDOW;
+                let credit = CreditRequest { granted };
+                session.request(Opcode::Credit, &[bytemuck::bytes_of(&credit)], deadline, self)?;
+                continue;
+            }
+            if session.listen(deadline.within(SLICE), self)? {
+                heard = Instant::now();
+                if heard - shown >= PROGRESS {
+                    shown = heard;
+                    self.blocks.progress(None, total);
+                }
+            } else if heard.elapsed() >= SILENCE {
+                let reply = session.request(Opcode::AcquireStatus, &[], deadline, self)?;
+                let status = parse_status(reply, info)?;
+                heard = Instant::now();
+                shown = heard;
+                sent = sent.max(status.status.blocks);
+                self.blocks.progress(Some(status.status.kept), total);
+                if State::from_u8(status.status.state).is_none_or(State::is_over)
+                    && self.done.is_none()
+                {
+                    self.done = Some(status);
+                }
+            }
+        }
+    }
+
+    /// The report, once all checks hold.
+    fn report(
+        &self,
+        status: &StatusView,
+        outcome: Outcome,
+        info: &BoardInfo,
+        plan: &AcquirePlan,
+        phases: Phases,
+    ) -> Result<Report, Error> {
+        let n = info.cells;
+        let fixed = &status.status;
+        let lost = if plan.stream {
+            self.blocks.lost(fixed, outcome == Outcome::Complete)?
+        } else {
+            fixed.lost
+        };
+        if plan.moments && fixed.moments != 1 {
+            return Err(Error::Corrupt { what: "the moments are missing".into() });
+        }
+        let wide = |sums: &[i64]| sums.iter().map(|sum| i128::from(*sum)).collect();
+        Ok(Report {
+            outcome,
+            kept: fixed.kept,
+            lost,
+            ticks: Ticks(fixed.ticks),
+            saturated: status.saturated[..n].iter().map(|count| u64::from(*count)).collect(),
+            moments: plan.moments.then(|| Moments {
+                count: fixed.kept,
+                sums: wide(&status.sums[..n]),
+                products: wide(&status.products[..product_count(n)]),
+            }),
+            phases,
+        })
+    }
+}
+
+fn request(plan: &AcquirePlan, granted: u64) -> AcquireRequest {
+    let flag = |on: bool, bit: u32| if on { bit } else { 0 };
+    AcquireRequest {
+        settle: plan.settle.0.min(u32::MAX.into()) as u32,
+        decimation: plan.decimation.get(),
+        count: plan.count.get(),
+        flags: flag(plan.moments, AcquireRequest::MOMENTS)
+            | flag(plan.stream, AcquireRequest::STREAM)
+            | flag(plan.realtime, AcquireRequest::REALTIME),
+        granted,
+    }
+}
+
+fn parse_status(reply: &[u8], info: &BoardInfo) -> Result<Box<StatusView>, Error> {
+    StatusView::parse(reply)
+        .filter(|view| view.status.cells == info.raw.cells)
+        .map(Box::new)
+        .ok_or_else(|| Error::Corrupt { what: "the acquisition's state is malformed".into() })
+}
+
+/// What an ended acquisition's state means.
+fn ended(
+    status: Box<StatusView>,
+    total: u64,
+    blocks: &mut Blocks<'_>,
+) -> Result<(Box<StatusView>, Outcome), Error> {
+    let kept = status.status.kept;
+    let outcome = match State::from_u8(status.status.state) {
+        Some(State::Done) if kept == total => Outcome::Complete,
+        Some(State::Done) => {
+            return Err(Error::Corrupt {
+                what: format!("the acquisition ended with {kept} samples of {total}"),
+            });
+        }
+        Some(State::Cancelled) if kept <= total => Outcome::Cancelled,
+        Some(State::Failed) => {
+            return Err(Error::Device { code: ErrorCode::Stalled, detail: 0 });
+        }
+        _ => {
+            return Err(Error::Corrupt {
+                what: format!(
+                    "the acquisition is in state {} with {kept} samples of {total}",
+                    status.status.state
+                ),
+            });
+        }
+    };
+    blocks.progress(Some(kept), total);
+    Ok((status, outcome))
+}
+
+/// Splits an acquisition's wall time into phases.
+struct Clock {
+    start: Instant,
+    waited: Duration,
+    encode: Duration,
+    write: Duration,
+}
+
+impl Clock {
+    fn start<L: Link>(session: &Session<L>) -> Self {
+        Self {
+            start: Instant::now(),
+            waited: session.waited(),
+            encode: session.sending.encode,
+            write: session.sending.write,
+        }
+    }
+
+    /// Waiting counts as acquiring until all ticks are kept and as transfer after; what is neither
+    /// waiting, building nor sending is decoding, the sink's own time left out.
+    fn phases<L: Link>(&self, session: &Session<L>, run: &Run<'_>) -> Phases {
+        let waited = session.waited() - self.waited;
+        let encode = session.sending.encode - self.encode;
+        let write = session.sending.write - self.write;
+        let busy = waited + encode + write + run.blocks.sink_time();
+        Phases {
+            encode,
+            program: Duration::ZERO,
+            acquire: waited,
+            transfer: write,
+            decode: self.start.elapsed().saturating_sub(busy),
+        }
+    }
+}

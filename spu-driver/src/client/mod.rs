@@ -1,0 +1,243 @@
+//! [`Client`]: a device at the other end of a [`Link`].
+
+mod acquire;
+mod blocks;
+mod info;
+mod load;
+mod receiver;
+mod session;
+
+use spu_protocol::error::ErrorCode;
+use spu_protocol::header::MAX_REPLY;
+use spu_protocol::opcode::Opcode;
+use spu_protocol::payload::{
+    HelloReply, InfoReply, LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest,
+    Writer, exact,
+};
+
+use crate::device::{
+    AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, Program, Report, ResetLevel,
+    SelfTestReport, Sink,
+};
+use crate::error::Error;
+use crate::link::Link;
+use session::Session;
+
+/// A device over a link.
+///
+/// Requests are retried where a reply is late or damaged; the device runs each once. After an
+/// error that leaves the session's state unknown, the next call opens another session first. The
+/// program on the board outlives sessions.
+pub struct Client<L: Link> {
+    session: Session<L>,
+    uri: String,
+    info: BoardInfo,
+    cancel: CancelHandle,
+}
+
+impl<L: Link> Client<L> {
+    /// Opens the device on `link`: checks versions and reads its identity. `uri` is what
+    /// [`Device::uri`] will say.
+    ///
+    /// # Errors
+    /// [`Error::Version`] with both versions and the remedy, [`Error::Unsupported`] for an unknown
+    /// kind of board, [`Error::Device`] if the board has no gateware, link errors.
+    pub fn open(link: L, uri: impl Into<String>, deadline: Deadline) -> Result<Self, Error> {
+        let mut session = Session::new(link);
+        let hello = session.open(deadline)?;
+        let info = read_info(&mut session, &hello, deadline)?;
+        Ok(Self { session, uri: uri.into(), info, cancel: CancelHandle::new() })
+    }
+
+    /// The link.
+    pub fn link(&self) -> &L {
+        self.session.link()
+    }
+
+    /// Opens another session if the last one ended.
+    fn ensure_open(&mut self, deadline: Deadline) -> Result<(), Error> {
+        if self.session.is_open() { Ok(()) } else { self.reopen(deadline) }
+    }
+
+    fn reopen(&mut self, deadline: Deadline) -> Result<(), Error> {
+        let result = self.session.open(deadline).and_then(|hello| {
+            let info = read_info(&mut self.session, &hello, deadline)?;
+            if info.serial != self.info.serial {
+                return Err(Error::Corrupt {
+                    what: format!(
+                        "board {:#x} answers where board {:#x} was opened",
+                        info.serial, self.info.serial
+                    ),
+                });
+            }
+            self.info = info;
+            Ok(())
+        });
+        if result.is_err() {
+            self.session.close();
+        }
+        result
+    }
+
+    /// A request outside acquisitions.
+    fn request(
+        &mut self,
+        opcode: Opcode,
+        payload: &[&[u8]],
+        deadline: Deadline,
+    ) -> Result<&[u8], Error> {
+        self.ensure_open(deadline)?;
+        self.session.request(opcode, payload, deadline, &mut ())
+    }
+}
+
+fn read_info<L: Link>(
+    session: &mut Session<L>,
+    hello: &HelloReply,
+    deadline: Deadline,
+) -> Result<BoardInfo, Error> {
+    let reply = session.request(Opcode::Info, &[], deadline, &mut ())?;
+    let raw = exact::<InfoReply>(reply)
+        .ok_or_else(|| Error::Corrupt { what: format!("info of {} bytes", reply.len()) })?;
+    let same = raw.serial == hello.serial
+        && raw.gateware_id == hello.gateware_id
+        && raw.firmware == hello.firmware
+        && raw.calibration_id == hello.calibration_id;
+    if !same {
+        return Err(Error::Corrupt {
+            what: "hello and info name different boards, gateware or firmware".into(),
+        });
+    }
+    info::board_info(&raw)
+}
+
+/// A reply that must be empty.
+fn empty(reply: &[u8], what: &str) -> Result<(), Error> {
+    if reply.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Corrupt { what: format!("{} bytes in reply to {what}", reply.len()) })
+}
+
+impl<L: Link> Device for Client<L> {
+    fn info(&self) -> &BoardInfo {
+        &self.info
+    }
+
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn load(&mut self, program: &Program, deadline: Deadline) -> Result<Applied, Error> {
+        self.ensure_open(deadline)?;
+        let sent = load::to_view(program, &self.info)?;
+        let mut block = [0; size_of::<LoadView>()];
+        let mut writer = Writer::new(&mut block);
+        sent.write(&mut writer);
+        let len = writer
+            .finish()
+            .ok_or_else(|| Error::Corrupt { what: "a program larger than its own type".into() })?;
+        let reply = self.request(Opcode::Load, &[&block[..len]], deadline)?;
+        let back = LoadView::parse(reply)
+            .ok_or_else(|| Error::Corrupt { what: "the program read back is malformed".into() })?;
+        load::applied(program, &sent, &back, &self.info)
+    }
+
+    fn acquire(
+        &mut self,
+        plan: &AcquirePlan,
+        sink: &mut dyn Sink,
+        deadline: Deadline,
+    ) -> Result<Report, Error> {
+        self.ensure_open(deadline)?;
+        acquire::acquire(&mut self.session, &self.info, plan, sink, deadline, &self.cancel)
+    }
+
+    fn read_regs(
+        &mut self,
+        address: u16,
+        out: &mut [u32],
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        for (address, out) in chunks(address, out.len())?.zip(out.chunks_mut(CHUNK)) {
+            let request = RegsRequest { address, count: out.len() as u16 };
+            let reply =
+                self.request(Opcode::ReadRegs, &[bytemuck::bytes_of(&request)], deadline)?;
+            let bytes = bytemuck::cast_slice_mut::<u32, u8>(out);
+            if reply.len() != bytes.len() {
+                return Err(Error::Corrupt {
+                    what: format!("{} registers in {} bytes", request.count, reply.len()),
+                });
+            }
+            bytes.copy_from_slice(reply);
+        }
+        Ok(())
+    }
+
+    fn write_regs(&mut self, address: u16, words: &[u32], deadline: Deadline) -> Result<(), Error> {
+        for (address, words) in chunks(address, words.len())?.zip(words.chunks(CHUNK)) {
+            let request = RegsRequest { address, count: words.len() as u16 };
+            let parts = [bytemuck::bytes_of(&request), bytemuck::cast_slice(words)];
+            empty(self.request(Opcode::WriteRegs, &parts, deadline)?, "a register write")?;
+        }
+        Ok(())
+    }
+
+    fn self_test(&mut self, level: u32, deadline: Deadline) -> Result<SelfTestReport, Error> {
+        let request = SelfTestRequest { level };
+        let reply = self.request(Opcode::SelfTest, &[bytemuck::bytes_of(&request)], deadline)?;
+        let result = exact::<SelfTestReply>(reply)
+            .filter(|result| result.failed & !result.ran == 0)
+            .ok_or_else(|| Error::Corrupt { what: "the self-test result is malformed".into() })?;
+        let tests = (0..u32::BITS)
+            .filter(|bit| result.ran >> bit & 1 == 1)
+            .map(|bit| {
+                let name = SelfTestReply::NAMES.get(bit as usize);
+                let name = name.map_or_else(|| format!("test {bit}"), |name| (*name).to_owned());
+                (name, result.failed >> bit & 1 == 0)
+            })
+            .collect();
+        let first_failure = (result.failed != 0).then_some((result.expected, result.found));
+        Ok(SelfTestReport { tests, first_failure })
+    }
+
+    fn reset(&mut self, level: ResetLevel, deadline: Deadline) -> Result<(), Error> {
+        let request = ResetRequest { level: level as u32 };
+        let reply = self.request(Opcode::Reset, &[bytemuck::bytes_of(&request)], deadline);
+        let done = reply.and_then(|reply| empty(reply, "a reset"));
+        self.session.close();
+        done?;
+        self.reopen(deadline)
+    }
+
+    fn ping(&mut self, payload: &[u8], deadline: Deadline) -> Result<(), Error> {
+        if payload.len() > MAX_REPLY {
+            return Err(Error::Unsupported {
+                reasons: vec![format!(
+                    "a ping carries at most {MAX_REPLY} bytes, not {}",
+                    payload.len()
+                )],
+            });
+        }
+        if self.request(Opcode::Ping, &[payload], deadline)? == payload {
+            return Ok(());
+        }
+        Err(Error::Corrupt { what: "a ping came back changed".into() })
+    }
+
+    fn cancel_handle(&self) -> CancelHandle {
+        self.cancel.clone()
+    }
+}
+
+/// Registers that one request moves.
+const CHUNK: usize = RegsRequest::MAX_COUNT as usize;
+
+/// Addresses of the requests that cover `count` registers from `address`.
+fn chunks(address: u16, count: usize) -> Result<impl Iterator<Item = u16>, Error> {
+    let end = usize::from(address) + 4 * count;
+    if end > usize::from(u16::MAX) + 1 {
+        return Err(Error::Device { code: ErrorCode::BadAddress, detail: u16::MAX & !3 });
+    }
+    Ok((address..=u16::MAX).step_by(4 * CHUNK))
+}

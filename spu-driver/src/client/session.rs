@@ -1,0 +1,384 @@
+//! A session with a device: opening, requests and their replies.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use spu_protocol::codec::{DELIMITER, Frame, encode, max_encoded};
+use spu_protocol::error::ErrorCode;
+use spu_protocol::header::{Header, Kind, MAX_PAYLOAD};
+use spu_protocol::opcode::Opcode;
+use spu_protocol::payload::{ErrorReply, HelloReply, HelloRequest, exact};
+use spu_protocol::version;
+
+use super::receiver::Receiver;
+use crate::device::Deadline;
+use crate::error::Error;
+use crate::link::Link;
+
+/// Times that a request is sent again; after the last, the reply is waited for until the deadline.
+const RETRIES: u32 = 4;
+/// Wait before a request is first sent again; doubles each time.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// Takes the events of the current session that arrive while something else is waited for.
+pub(super) trait Events {
+    /// Takes an event.
+    fn event(&mut self, opcode: Opcode, payload: &[u8]);
+}
+
+/// No acquisition is running.
+impl Events for () {
+    fn event(&mut self, _opcode: Opcode, _payload: &[u8]) {}
+}
+
+/// A session over a link. Each frame carries the session's number, and each request one of its
+/// own, so that no late reply and no left-over event is taken for a current one.
+pub(super) struct Session<L> {
+    link: L,
+    receiver: Receiver,
+    /// The request as it goes over the link, kept for sending it again.
+    request: Box<[u8]>,
+    reply: Box<[u8]>,
+    /// 0 where the session is over, or where an unfinished request makes its state unknown.
+    id: u32,
+    sequence: u32,
+    /// Number of the last event of this session.
+    last_event: Option<u32>,
+    /// Time spent building and sending requests.
+    pub(super) sending: Sending,
+}
+
+/// Time spent on requests since the session began.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sending {
+    pub(super) encode: Duration,
+    pub(super) write: Duration,
+}
+
+/// What ended the wait for a reply.
+enum Answer {
+    Reply(u16, usize),
+    Refused(u16, Option<ErrorReply>, u8),
+}
+
+impl<L: Link> Session<L> {
+    pub(super) fn new(link: L) -> Self {
+        Self {
+            link,
+            receiver: Receiver::new(),
+            request: vec![0; max_encoded(MAX_PAYLOAD)].into_boxed_slice(),
+            reply: vec![0; MAX_PAYLOAD].into_boxed_slice(),
+            id: 0,
+            sequence: 0,
+            last_event: None,
+            sending: Sending::default(),
+        }
+    }
+
+    /// False before the session is opened and after something left its state unknown.
+    pub(super) fn is_open(&self) -> bool {
+        self.id != 0
+    }
+
+    /// Ends the session on this side: the next call opens another.
+    pub(super) fn close(&mut self) {
+        self.id = 0;
+    }
+
+    pub(super) fn link(&self) -> &L {
+        &self.link
+    }
+
+    /// Time spent waiting for the link to give bytes.
+    pub(super) fn waited(&self) -> Duration {
+        self.receiver.waited
+    }
+
+    /// Opens a session, ending whatever the device was doing for another.
+    pub(super) fn open(&mut self, deadline: Deadline) -> Result<HelloReply, Error> {
+        const OP: &str = "opening a session";
+        self.close();
+        self.receiver.drain(&mut self.link)?;
+        // Ends a frame that an earlier program may have left unfinished.
+        self.link.write(&[DELIMITER], deadline)?;
+        let mut wait = FIRST_WAIT;
+        for attempt in 0..=RETRIES {
+            // Each try has its own nonce: a reply to an earlier one would name a session that the
+            // later one has already ended.
+            let nonce = RandomState::new().hash_one(self.sequence);
+            let hello = HelloRequest {
+                nonce,
+                version_min: version::MIN,
+                version_max: version::CURRENT,
+                reserved: [0; 6],
+            };
+            let len = self.prepare(Opcode::Hello, &[bytemuck::bytes_of(&hello)])?;
+            self.send(len, deadline)?;
+            let until = if attempt < RETRIES { deadline.within(wait) } else { deadline };
+            wait *= 2;
+            match self.hello_reply(nonce, until)? {
+                Some(hello) => {
+                    check_version(&hello)?;
+                    if hello.session == 0 {
+                        return Err(Error::Corrupt { what: "session 0 was opened".into() });
+                    }
+                    self.id = hello.session;
+                    self.sequence = 0;
+                    self.last_event = None;
+                    return Ok(hello);
+                }
+                None if deadline.passed() => break,
+                None => tracing::debug!(link = %self.link.describe(), "no answer to hello"),
+            }
+        }
+        self.receiver.drain(&mut self.link)?;
+        Err(deadline.timeout(OP))
+    }
+
+    /// Waits for the reply to the `Hello` with this nonce.
+    fn hello_reply(&mut self, nonce: u64, until: Deadline) -> Result<Option<HelloReply>, Error> {
+        let sequence = self.sequence;
+        let hello = Opcode::Hello as u16;
+        let found = self.receiver.pump(&mut self.link, until, |frame| {
+            let Ok(Frame { header, payload }) = frame else { return ControlFlow::Continue(()) };
+            let ours = header.opcode == hello && header.sequence == sequence;
+            match Kind::from_u8(header.kind) {
+                Some(Kind::Reply) if header.opcode == hello => match exact::<HelloReply>(payload) {
+                    Some(reply) if reply.nonce != nonce => ControlFlow::Continue(()),
+                    reply => ControlFlow::Break(reply.ok_or_else(|| Error::Corrupt {
+                        what: format!("a reply to hello of {} bytes", payload.len()),
+                    })),
+                },
+                Some(Kind::Error) if ours => {
+                    ControlFlow::Break(Err(refusal(exact(payload), header.version)))
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        })?;
+        found.transpose()
+    }
+
+    /// Sends a request and waits for its reply, sending it again where the reply is late or
+    /// damaged. Events that arrive meanwhile go to `events`.
+    pub(super) fn request(
+        &mut self,
+        opcode: Opcode,
+        payload: &[&[u8]],
+        deadline: Deadline,
+        events: &mut dyn Events,
+    ) -> Result<&[u8], Error> {
+        let len = self.prepare(opcode, payload)?;
+        let mut wait = FIRST_WAIT;
+        let mut tries = 0;
+        let answer = loop {
+            self.send(len, deadline)?;
+            let may_retry = tries < RETRIES;
+            let until = if may_retry { deadline.within(wait) } else { deadline };
+            tries += 1;
+            wait *= 2;
+            match self.answer(until, may_retry, events)? {
+                Some(answer) => break answer,
+                None if deadline.passed() => {
+                    self.receiver.drain(&mut self.link)?;
+                    return Err(deadline.timeout(name(opcode)));
+                }
+                None => tracing::debug!(?opcode, tries, "no whole reply yet"),
+            }
+        };
+        match answer {
+            Answer::Reply(found, len) if found == opcode as u16 => Ok(&self.reply[..len]),
+            Answer::Refused(found, error, version) if found == opcode as u16 => {
+                let error = refusal(error, version);
+                if matches!(error, Error::Device { code: ErrorCode::BadSession, .. }) {
+                    self.close();
+                }
+                Err(error)
+            }
+            Answer::Reply(found, _) | Answer::Refused(found, ..) => Err(Error::Corrupt {
+                what: format!("operation {found:#06x} answers {:#06x}", opcode as u16),
+            }),
+        }
+    }
+
+    /// Waits for the reply to the current request. `None` if it has not come by `until`, or if a
+    /// frame was damaged, which may have been it, and `may_retry`.
+    fn answer(
+        &mut self,
+        until: Deadline,
+        may_retry: bool,
+        events: &mut dyn Events,
+    ) -> Result<Option<Answer>, Error> {
+        let Self { receiver, link, reply, id, sequence, last_event, .. } = self;
+        let found = receiver.pump(link, until, |frame| {
+            let Ok(Frame { header, payload }) = frame else {
+                return if may_retry {
+                    ControlFlow::Break(None)
+                } else {
+                    ControlFlow::Continue(())
+                };
+            };
+            if header.session != *id {
+                return ControlFlow::Continue(());
+            }
+            let current = header.sequence == *sequence;
+            match Kind::from_u8(header.kind) {
+                Some(Kind::Reply) if current => {
+                    reply[..payload.len()].copy_from_slice(payload);
+                    ControlFlow::Break(Some(Answer::Reply(header.opcode, payload.len())))
+                }
+                Some(Kind::Error) if current => ControlFlow::Break(Some(Answer::Refused(
+                    header.opcode,
+                    exact(payload),
+                    header.version,
+                ))),
+                Some(Kind::Event) => {
+                    event(&header, payload, last_event, events);
+                    ControlFlow::Continue(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// Waits for one event; false if none came by `until`.
+    pub(super) fn listen(
+        &mut self,
+        until: Deadline,
+        events: &mut dyn Events,
+    ) -> Result<bool, Error> {
+        let Self { receiver, link, id, last_event, .. } = self;
+        let heard = receiver.pump(link, until, |frame| match frame {
+            Ok(Frame { header, payload })
+                if header.session == *id
+                    && header.kind == Kind::Event as u8
+                    && event(&header, payload, last_event, events) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })?;
+        Ok(heard.is_some())
+    }
+
+    /// Asks the device to stop, without waiting for its answer, and ends the session. For where no
+    /// time is left; the next call opens another session, which ends the acquisition in any case.
+    pub(super) fn abandon(&mut self) {
+        const GRACE: Duration = Duration::from_millis(10);
+        if let Ok(len) = self.prepare(Opcode::Cancel, &[])
+            && let Err(error) = self.send(len, Deadline::after(GRACE))
+        {
+            tracing::debug!(%error, "the acquisition could not be cancelled");
+        }
+        self.close();
+    }
+
+    /// Builds the next request.
+    fn prepare(&mut self, opcode: Opcode, payload: &[&[u8]]) -> Result<usize, Error> {
+        let before = Instant::now();
+        let length = payload.iter().map(|part| part.len()).sum::<usize>();
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = Header::new(
+            Kind::Request,
+            opcode as u16,
+            self.id,
+            self.sequence,
+            length.min(usize::from(u16::MAX)) as u16,
+        );
+        let encoded = encode(&header, payload, &mut self.request);
+        self.sending.encode += before.elapsed();
+        encoded.ok_or_else(|| Error::Unsupported {
+            reasons: vec![format!("{length} bytes are more than one request holds")],
+        })
+    }
+
+    fn send(&mut self, len: usize, deadline: Deadline) -> Result<(), Error> {
+        let before = Instant::now();
+        let sent = self.link.write(&self.request[..len], deadline);
+        self.sending.write += before.elapsed();
+        sent
+    }
+}
+
+/// Hands an event on, if it is newer than the last one: a repeated frame counts once.
+fn event(header: &Header, payload: &[u8], last: &mut Option<u32>, events: &mut dyn Events) -> bool {
+    let newer = last.is_none_or(|last| header.sequence.wrapping_sub(last) as i32 > 0);
+    match Opcode::from_u16(header.opcode) {
+        Some(opcode) if newer => {
+            *last = Some(header.sequence);
+            events.event(opcode, payload);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn refusal(reply: Option<ErrorReply>, device_version: u8) -> Error {
+    let Some(ErrorReply { code, detail }) = reply else {
+        return Error::Corrupt { what: "an error reply of the wrong length".into() };
+    };
+    match ErrorCode::from_u16(code) {
+        Some(ErrorCode::BadVersion) => {
+            version_error(format!("protocol {device_version}"), None, device_version)
+        }
+        Some(code) => Error::Device { code, detail },
+        None => Error::Corrupt { what: format!("error number {code}, unknown to this driver") },
+    }
+}
+
+fn check_version(hello: &HelloReply) -> Result<(), Error> {
+    if hello.version_min <= version::CURRENT && version::MIN <= hello.version_max {
+        return Ok(());
+    }
+    let [major, minor, patch] = hello.firmware;
+    let device = format!(
+        "protocol {} (firmware {major}.{minor}.{patch})",
+        range(hello.version_min, hello.version_max)
+    );
+    Err(version_error(device, Some(hello.firmware), hello.version_max))
+}
+
+fn version_error(device: String, firmware: Option<[u16; 3]>, newest: u8) -> Error {
+    let install = "cargo install --locked --path spu-cli";
+    let fix = match firmware {
+        _ if newest > version::CURRENT => {
+            format!("update the host: `git pull && {install}`")
+        }
+        Some([major, minor, patch]) => format!(
+            "use the host of the firmware's release: `git checkout v{major}.{minor}.{patch} && {install}`"
+        ),
+        None => format!(
+            "use the host of the firmware's release: `git checkout v<firmware> && {install}`"
+        ),
+    };
+    let host = format!(
+        "protocol {} (driver {})",
+        range(version::MIN, version::CURRENT),
+        env!("CARGO_PKG_VERSION")
+    );
+    Error::Version { host, device, fix }
+}
+
+fn range(min: u8, max: u8) -> String {
+    if min == max { min.to_string() } else { format!("{min} to {max}") }
+}
+
+/// What an operation is called in messages.
+fn name(opcode: Opcode) -> &'static str {
+    match opcode {
+        Opcode::Hello => "hello",
+        Opcode::Reset => "reset",
+        Opcode::EnterBootloader => "entering the boot loader",
+        Opcode::Info => "info",
+        Opcode::Ping => "ping",
+        Opcode::ReadRegs => "reading registers",
+        Opcode::WriteRegs => "writing registers",
+        Opcode::Load => "load",
+        Opcode::Acquire | Opcode::StreamBlock | Opcode::AcquireDone => "acquire",
+        Opcode::AcquireStatus => "reading the acquisition's state",
+        Opcode::Cancel => "cancel",
+        Opcode::Credit => "granting stream blocks",
+        Opcode::SelfTest => "self test",
+    }
+}

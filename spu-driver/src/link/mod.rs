@@ -1,0 +1,39 @@
+//! Links: how bytes travel between this host and a device.
+
+use crate::device::Deadline;
+use crate::error::Error;
+
+/// An ordered stream of bytes to and from a device. What is in the bytes is not its business.
+pub trait Link: Send {
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] if the other end is gone, [`Error::Timeout`] if the bytes were not
+    /// taken by the deadline.
+    fn write(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), Error>;
+
+    /// Waits until there are bytes or the deadline has passed, and moves what is there to the
+    /// start of `buffer`. Returns the number of bytes; 0 means that none came by the deadline. A
+    /// deadline that has already passed takes what is there without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] if the other end is gone.
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error>;
+
+    /// What this link is, for messages.
+    fn describe(&self) -> String;
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn write(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), Error> {
+        (**self).write(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error> {
+        (**self).read(buffer, deadline)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}
