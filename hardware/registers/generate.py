@@ -1,6 +1,6 @@
 """Writes the Rust constants and the Verilog register block from spu.rdl.
 
-    python generate.py --rust OUT.rs
+    python generate.py --rust OUT.rs --verilog OUT.v
 
 Plain Python with the packages of requirements.txt; `cargo xtask regs` calls it.
 """
@@ -10,6 +10,7 @@ import os
 
 import model
 import rust
+import verilog
 
 
 def main() -> None:
@@ -17,9 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--map", default=os.path.join(here, "spu.rdl"), help="SystemRDL source")
     parser.add_argument("--rust", metavar="FILE", help="Rust constants, not yet formatted")
+    parser.add_argument("--verilog", metavar="FILE", help="Verilog register block")
     arguments = parser.parse_args()
     registers = model.load(arguments.map)
-    for path, writer in ((arguments.rust, rust.write),):
+    for path, writer in ((arguments.rust, rust.write), (arguments.verilog, verilog.write)):
         if path:
             with open(path, "w", encoding="utf-8", newline="\n") as out:
                 out.write(writer(registers))

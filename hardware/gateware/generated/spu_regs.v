@@ -1,0 +1,381 @@
+// Register block of the FPGA: spu_regs.
+//
+// Written by `cargo xtask regs` from hardware/registers/spu.rdl; do not edit.
+//
+// Word bus: `addr` is a byte address, a multiple of 4; a write happens in the clock with `we`, read
+// data is on `rdata` in the clock after `re` and stays until the next `re`. Outside the map, and
+// for array elements that a board of CELLS cells does not have, reads give 0 and writes do nothing.
+//
+// Ports of registers held here: <register>_<field>, or <register> where the field is the whole
+// word; an array is one packed vector, element 0 in its lowest word. Writable fields are outputs;
+// a field that is a command is an output, high for one clock. The others are inputs, read as they
+// are in the clock of `re`.
+//
+// Arrays that belong in memory are not held here but decoded: <array>_re and <array>_we are high in
+// the clock of the access, <array>_index is the element, `wdata` the value to write. The value read
+// must be on <array>_rdata in the clock after <array>_re and stay until the next one, as the output
+// of a synchronous memory does.
+//
+// `reset` is synchronous. A soft reset command acts on what drives `reset`, outside this block.
+`default_nettype none
+
+module spu_regs #(
+    // Cells of the board.
+    parameter integer CELLS = 8
+) (
+    input  wire clk,
+    input  wire reset,
+    input  wire [15:0] addr,
+    input  wire [31:0] wdata,
+    input  wire we,
+    input  wire re,
+    output wire [31:0] rdata,
+    input  wire [31:0] gateware_id,
+    input  wire [15:0] board_kind,
+    input  wire [15:0] board_cells,
+    input  wire [7:0] banks_self_bits,
+    input  wire [7:0] banks_coupling_bits,
+    input  wire banks_coupling_signed,
+    input  wire [7:0] converters_dac_bits,
+    input  wire [7:0] converters_adc_bits,
+    input  wire [7:0] converters_sample_bits,
+    input  wire [3:0] converters_control_bits,
+    input  wire [3:0] converters_samples_per_frame,
+    input  wire [31:0] sample_clock_hz,
+    input  wire [31:0] capture_frames,
+    input  wire [31:0] serial_lo,
+    input  wire [31:0] serial_hi,
+    output reg  [31:0] calibration_id_lo,
+    output reg  [31:0] calibration_id_hi,
+    input  wire [127:0] profile_name,
+    input  wire [31:0] noise_rms,
+    input  wire [31:0] r_ohm,
+    input  wire [31:0] l_henry,
+    input  wire [31:0] self_lsb_farad,
+    input  wire [31:0] coupling_lsb_farad,
+    input  wire [31:0] stray_farad,
+    input  wire [31:0] dac_lsb_ampere,
+    input  wire [31:0] adc_lsb_volt,
+    input  wire [31:0] drive_spread,
+    input  wire [31:0] bank_spread,
+    input  wire [31:0] adc_gain_spread,
+    input  wire [31:0] r_spread,
+    input  wire [31:0] l_spread,
+    input  wire [31:0] stream_frames_per_s,
+    output reg  [127:0] scratch,
+    output reg  control_start,
+    output reg  control_abort,
+    output reg  control_apply,
+    output reg  control_reseed,
+    output reg  control_discharge,
+    output reg  control_fifo_clear,
+    output reg  control_soft_reset,
+    output reg  mode_stream,
+    output reg  mode_moments,
+    output reg  mode_realtime,
+    output reg  mode_pattern,
+    output reg  [31:0] settle,
+    output reg  [31:0] decimation,
+    output reg  [31:0] count,
+    input  wire [2:0] status_state,
+    input  wire status_stalled,
+    input  wire status_overrun,
+    input  wire status_fifo_empty,
+    input  wire [31:0] fifo_frames,
+    input  wire [31:0] kept,
+    input  wire [31:0] lost,
+    input  wire [31:0] ticks_lo,
+    input  wire [31:0] ticks_hi,
+    output wire [5:0] saturated_index,
+    output wire saturated_re,
+    input  wire [31:0] saturated_rdata,
+    output wire [5:0] self_bank_index,
+    output wire self_bank_we,
+    output wire self_bank_re,
+    input  wire [31:0] self_bank_rdata,
+    output wire [8:0] coupling_bank_index,
+    output wire coupling_bank_we,
+    output wire coupling_bank_re,
+    input  wire [31:0] coupling_bank_rdata,
+    output wire [5:0] noise_gain_index,
+    output wire noise_gain_we,
+    output wire noise_gain_re,
+    input  wire [31:0] noise_gain_rdata,
+    output wire [5:0] bias_index,
+    output wire bias_we,
+    output wire bias_re,
+    input  wire [31:0] bias_rdata,
+    output wire [5:0] storage_index,
+    output wire storage_we,
+    output wire storage_re,
+    input  wire [31:0] storage_rdata,
+    output wire [5:0] initial_index,
+    output wire initial_we,
+    output wire initial_re,
+    input  wire [31:0] initial_rdata,
+    output wire [5:0] adc_offset_index,
+    output wire adc_offset_we,
+    output wire adc_offset_re,
+    input  wire [31:0] adc_offset_rdata,
+    output wire [5:0] adc_gain_index,
+    output wire adc_gain_we,
+    output wire adc_gain_re,
+    input  wire [31:0] adc_gain_rdata,
+    output wire [7:0] noise_seed_index,
+    output wire noise_seed_we,
+    output wire noise_seed_re,
+    input  wire [31:0] noise_seed_rdata,
+    output wire [6:0] sum_index,
+    output wire sum_re,
+    input  wire [31:0] sum_rdata,
+    output wire [10:0] product_index,
+    output wire product_re,
+    input  wire [31:0] product_rdata,
+    output wire [11:0] fifo_index,
+    output wire fifo_re,
+    input  wire [31:0] fifo_rdata,
+    output wire [12:0] bulk_index,
+    output wire bulk_we,
+    output wire bulk_re,
+    input  wire [31:0] bulk_rdata
+);
+
+    wire aligned = addr[1:0] == 2'd0;
+    wire [13:0] region;
+
+    // Kept ticks of the cell whose code was at full scale; stops at 2^32 - 1.
+    assign saturated_index = addr[7:2];
+    localparam [31:0] SATURATED_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[0] = aligned && addr[15:8] == 8'h2 && {26'd0, saturated_index} < SATURATED_LEN;
+    assign saturated_re = re && region[0];
+
+    // Self-term bank code, unsigned.
+    assign self_bank_index = addr[7:2];
+    localparam [31:0] SELF_BANK_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[1] = aligned && addr[15:8] == 8'h4 && {26'd0, self_bank_index} < SELF_BANK_LEN;
+    assign self_bank_re = re && region[1];
+    assign self_bank_we = we && region[1];
+
+    // Coupling bank code, signed.
+    assign coupling_bank_index = addr[10:2];
+    localparam [31:0] COUPLING_BANK_LEN = ((CELLS * (CELLS - 1) / 2) < 512) ? (CELLS * (CELLS - 1) / 2) : 512;
+    assign region[2] = aligned && addr[15:11] == 5'h1 && {23'd0, coupling_bank_index} < COUPLING_BANK_LEN;
+    assign coupling_bank_re = re && region[2];
+    assign coupling_bank_we = we && region[2];
+
+    // Noise gain, in 1/4096, unsigned 16 bit.
+    assign noise_gain_index = addr[7:2];
+    localparam [31:0] NOISE_GAIN_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[3] = aligned && addr[15:8] == 8'h10 && {26'd0, noise_gain_index} < NOISE_GAIN_LEN;
+    assign noise_gain_re = re && region[3];
+    assign noise_gain_we = we && region[3];
+
+    // Bias DAC code, signed.
+    assign bias_index = addr[7:2];
+    localparam [31:0] BIAS_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[4] = aligned && addr[15:8] == 8'h11 && {26'd0, bias_index} < BIAS_LEN;
+    assign bias_re = re && region[4];
+    assign bias_we = we && region[4];
+
+    // Reserved: storage capacitor code of later kinds.
+    assign storage_index = addr[7:2];
+    localparam [31:0] STORAGE_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[5] = aligned && addr[15:8] == 8'h12 && {26'd0, storage_index} < STORAGE_LEN;
+    assign storage_re = re && region[5];
+    assign storage_we = we && region[5];
+
+    // Reserved: initial state of later kinds.
+    assign initial_index = addr[7:2];
+    localparam [31:0] INITIAL_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[6] = aligned && addr[15:8] == 8'h13 && {26'd0, initial_index} < INITIAL_LEN;
+    assign initial_re = re && region[6];
+    assign initial_we = we && region[6];
+
+    // Calibration memory: ADC offset; kept for the host, not applied.
+    assign adc_offset_index = addr[7:2];
+    localparam [31:0] ADC_OFFSET_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[7] = aligned && addr[15:8] == 8'h14 && {26'd0, adc_offset_index} < ADC_OFFSET_LEN;
+    assign adc_offset_re = re && region[7];
+    assign adc_offset_we = we && region[7];
+
+    // Calibration memory: ADC gain; kept for the host, not applied.
+    assign adc_gain_index = addr[7:2];
+    localparam [31:0] ADC_GAIN_LEN = (CELLS < 64) ? CELLS : 64;
+    assign region[8] = aligned && addr[15:8] == 8'h15 && {26'd0, adc_gain_index} < ADC_GAIN_LEN;
+    assign adc_gain_re = re && region[8];
+    assign adc_gain_we = we && region[8];
+
+    // Noise generator seed, word w of cell c at index 4 c + w; not all zero.
+    assign noise_seed_index = addr[9:2];
+    localparam [31:0] NOISE_SEED_LEN = (4 * CELLS < 256) ? 4 * CELLS : 256;
+    assign region[9] = aligned && addr[15:10] == 6'h6 && {24'd0, noise_seed_index} < NOISE_SEED_LEN;
+    assign noise_seed_re = re && region[9];
+    assign noise_seed_we = we && region[9];
+
+    // Sum of the cell's codes, signed 64 bit: low word at 2 c, high word at 2 c + 1.
+    assign sum_index = addr[8:2];
+    localparam [31:0] SUM_LEN = (2 * CELLS < 128) ? 2 * CELLS : 128;
+    assign region[10] = aligned && addr[15:9] == 7'h10 && {25'd0, sum_index} < SUM_LEN;
+    assign sum_re = re && region[10];
+
+    // Sum of the pair's code products, signed 64 bit: low word at 2 p, high word at 2 p + 1.
+    assign product_index = addr[12:2] - 11'h100;
+    localparam [31:0] PRODUCT_LEN = (2 * (CELLS * (CELLS + 1) / 2) < 1056) ? 2 * (CELLS * (CELLS + 1) / 2) : 1056;
+    assign region[11] = aligned && addr >= 16'h2400 && addr < 16'h3480 && {21'd0, product_index} < PRODUCT_LEN;
+    assign product_re = re && region[11];
+
+    // Capture FIFO: reads take packed octets, whole frames, whatever the address.
+    assign fifo_index = addr[13:2];
+    assign region[12] = aligned && addr[15:14] == 2'h1;
+    assign fifo_re = re && region[12];
+
+    // Reserved: bulk data of later kinds.
+    assign bulk_index = addr[14:2];
+    assign region[13] = aligned && addr[15:15] == 1'h1;
+    assign bulk_re = re && region[13];
+    assign bulk_we = we && region[13];
+
+    always @(posedge clk) begin
+        if (reset) begin
+            calibration_id_lo <= 32'h0;
+            calibration_id_hi <= 32'h0;
+            scratch <= 128'h0;
+            control_start <= 1'h0;
+            control_abort <= 1'h0;
+            control_apply <= 1'h0;
+            control_reseed <= 1'h0;
+            control_discharge <= 1'h0;
+            control_fifo_clear <= 1'h0;
+            control_soft_reset <= 1'h0;
+            mode_stream <= 1'h0;
+            mode_moments <= 1'h0;
+            mode_realtime <= 1'h0;
+            mode_pattern <= 1'h0;
+            settle <= 32'h0;
+            decimation <= 32'h0;
+            count <= 32'h0;
+        end else begin
+            control_start <= 1'b0;
+            control_abort <= 1'b0;
+            control_apply <= 1'b0;
+            control_reseed <= 1'b0;
+            control_discharge <= 1'b0;
+            control_fifo_clear <= 1'b0;
+            control_soft_reset <= 1'b0;
+            if (we) begin
+                case (addr)
+                    16'h0028: calibration_id_lo <= wdata;
+                    16'h002C: calibration_id_hi <= wdata;
+                    16'h0080: scratch[0 +: 32] <= wdata;
+                    16'h0084: scratch[32 +: 32] <= wdata;
+                    16'h0088: scratch[64 +: 32] <= wdata;
+                    16'h008C: scratch[96 +: 32] <= wdata;
+                    16'h0100: begin
+                        control_start <= wdata[0];
+                        control_abort <= wdata[1];
+                        control_apply <= wdata[2];
+                        control_reseed <= wdata[3];
+                        control_discharge <= wdata[4];
+                        control_fifo_clear <= wdata[5];
+                        control_soft_reset <= wdata[6];
+                    end
+                    16'h0104: begin
+                        mode_stream <= wdata[0];
+                        mode_moments <= wdata[1];
+                        mode_realtime <= wdata[2];
+                        mode_pattern <= wdata[3];
+                    end
+                    16'h0108: settle <= wdata;
+                    16'h010C: decimation <= wdata;
+                    16'h0110: count <= wdata;
+                    default: ;
+                endcase
+            end
+        end
+    end
+
+    reg [31:0] ticks_hi_latched;
+    reg [31:0] word;
+    always @* begin
+        case (addr)
+            16'h0000: word = 32'h53505546;
+            16'h0004: word = 32'h00010000;
+            16'h0008: word = gateware_id;
+            16'h000C: word = {board_cells, board_kind};
+            16'h0010: word = {15'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
+            16'h0014: word = {converters_samples_per_frame, converters_control_bits, converters_sample_bits, converters_adc_bits, converters_dac_bits};
+            16'h0018: word = sample_clock_hz;
+            16'h001C: word = capture_frames;
+            16'h0020: word = serial_lo;
+            16'h0024: word = serial_hi;
+            16'h0028: word = calibration_id_lo;
+            16'h002C: word = calibration_id_hi;
+            16'h0030: word = profile_name[0 +: 32];
+            16'h0034: word = profile_name[32 +: 32];
+            16'h0038: word = profile_name[64 +: 32];
+            16'h003C: word = profile_name[96 +: 32];
+            16'h0040: word = noise_rms;
+            16'h0044: word = r_ohm;
+            16'h0048: word = l_henry;
+            16'h004C: word = self_lsb_farad;
+            16'h0050: word = coupling_lsb_farad;
+            16'h0054: word = stray_farad;
+            16'h0058: word = dac_lsb_ampere;
+            16'h005C: word = adc_lsb_volt;
+            16'h0060: word = drive_spread;
+            16'h0064: word = bank_spread;
+            16'h0068: word = adc_gain_spread;
+            16'h006C: word = r_spread;
+            16'h0070: word = l_spread;
+            16'h0074: word = stream_frames_per_s;
+            16'h0080: word = scratch[0 +: 32];
+            16'h0084: word = scratch[32 +: 32];
+            16'h0088: word = scratch[64 +: 32];
+            16'h008C: word = scratch[96 +: 32];
+            16'h0104: word = {28'd0, mode_pattern, mode_realtime, mode_moments, mode_stream};
+            16'h0108: word = settle;
+            16'h010C: word = decimation;
+            16'h0110: word = count;
+            16'h0180: word = {21'd0, status_fifo_empty, status_overrun, status_stalled, 5'd0, status_state};
+            16'h0184: word = fifo_frames;
+            16'h0188: word = kept;
+            16'h018C: word = lost;
+            16'h0190: word = ticks_lo;
+            16'h0194: word = ticks_hi_latched;
+            default: word = 32'd0;
+        endcase
+    end
+
+    reg [31:0] word_read;
+    reg [13:0] region_read;
+    always @(posedge clk) begin
+        if (reset) begin
+            word_read <= 32'd0;
+            region_read <= 14'd0;
+            ticks_hi_latched <= 32'd0;
+        end else if (re) begin
+            word_read <= word;
+            region_read <= region;
+            if (addr == 16'h0190) ticks_hi_latched <= ticks_hi;
+        end
+    end
+
+    assign rdata = word_read
+        | ({32{region_read[0]}} & saturated_rdata)
+        | ({32{region_read[1]}} & self_bank_rdata)
+        | ({32{region_read[2]}} & coupling_bank_rdata)
+        | ({32{region_read[3]}} & noise_gain_rdata)
+        | ({32{region_read[4]}} & bias_rdata)
+        | ({32{region_read[5]}} & storage_rdata)
+        | ({32{region_read[6]}} & initial_rdata)
+        | ({32{region_read[7]}} & adc_offset_rdata)
+        | ({32{region_read[8]}} & adc_gain_rdata)
+        | ({32{region_read[9]}} & noise_seed_rdata)
+        | ({32{region_read[10]}} & sum_rdata)
+        | ({32{region_read[11]}} & product_rdata)
+        | ({32{region_read[12]}} & fifo_rdata)
+        | ({32{region_read[13]}} & bulk_rdata);
+
+endmodule
+
+`default_nettype wire
