@@ -5,11 +5,30 @@
 //! back end writes them again; an ensemble runs them on several copies of a board and judges
 //! whether the copies agree.
 
+pub mod client;
 pub mod device;
+pub mod ensemble;
 pub mod error;
+pub mod invert;
+pub mod linalg;
+pub mod link;
+pub mod matrix;
+pub mod model;
+pub mod plan;
+mod readout;
+pub mod sample;
+pub mod scaling;
+pub mod seeds;
+mod spread;
+pub mod stats;
+mod timing;
+pub mod uri;
 
+pub use client::Client;
 pub use device::{
     AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, FrameBlock, Moments, NullSink,
     Outcome, Phases, Program, Report, ResetLevel, SelfTestReport, Sink,
 };
 pub use error::Error;
+pub use link::Link;
+pub use uri::DeviceUri;

@@ -1,0 +1,456 @@
+//! Inverts a matrix by the covariance of a board at rest.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ndarray::Array2;
+use serde::Serialize;
+use spu_protocol::code::{GainCode, Ticks, full_scale_code};
+
+use crate::device::{
+    AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, Moments, Outcome, Phases, Report, Sink,
+};
+use crate::error::Error;
+use crate::matrix::{MatrixError, SpdMatrix};
+use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
+use crate::readout::ReadOut;
+use crate::seeds::noise_seeds;
+use crate::stats::Replicates;
+
+/// Effective samples of the run that sets the noise gain.
+const PROBE_EFFECTIVE: u64 = 64;
+/// Most batches of a run.
+const MAX_BATCHES: u64 = 64;
+/// Fewest batches from which an interval can be computed.
+pub const MIN_BATCHES: u64 = 8;
+/// Effective samples that a batch should hold at least, so that batches are independent.
+const BATCH_EFFECTIVE: f64 = 16.0;
+
+/// Why an operation gave no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// The matrix itself.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// The device, or what it cannot do.
+    #[error(transparent)]
+    Device(#[from] Error),
+    /// Too few samples for an error bar.
+    #[error(
+        "{samples} samples are about {effective:.0} independent ones, too few for an error bar; \
+         keep at least {needed}"
+    )]
+    TooFewSamples {
+        /// Samples that were to be kept.
+        samples: u64,
+        /// Effective ones among them.
+        effective: f64,
+        /// Samples that suffice.
+        needed: u64,
+    },
+    /// A converter shows nothing, or two show the same.
+    #[error(
+        "no independent signal from cell {}: the converter is stuck or the cell is dead; run \
+         `spu selftest --level 2`",
+        list(cells)
+    )]
+    NoSignal {
+        /// Cells, from 0.
+        cells: Vec<usize>,
+    },
+}
+
+fn list(cells: &[usize]) -> String {
+    cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Options of [`invert`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct InvertOptions {
+    /// How much to sample.
+    pub budget: Budget,
+    /// Seed of the board's noise generators.
+    pub seed: u64,
+    /// Number of this copy: copies with one seed get independent noise.
+    pub copy: u32,
+    /// Longest time for one call on the device; `None` leaves ample time for a simulator.
+    #[serde(skip)]
+    pub timeout: Option<Duration>,
+}
+
+impl Default for InvertOptions {
+    fn default() -> Self {
+        Self { budget: Budget::default(), seed: 1, copy: 0, timeout: None }
+    }
+}
+
+/// Hears how far a run is, from the thread that runs it.
+pub trait Progress: Sync {
+    /// `copy` has kept `kept` of `total` samples.
+    fn update(&self, copy: usize, kept: u64, total: u64);
+}
+
+/// Says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn update(&self, _copy: usize, _kept: u64, _total: u64) {}
+}
+
+/// The inverse after part of the samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Partial {
+    /// Kept samples.
+    pub kept: u64,
+    /// Effective independent samples among them, by the plan.
+    pub effective: f64,
+    /// The inverse from them.
+    pub inverse: Array2<f64>,
+}
+
+/// An inverse read from a board.
+#[derive(Debug, Clone)]
+pub struct Inversion {
+    /// The estimate of A⁻¹, `n × n`.
+    pub inverse: Array2<f64>,
+    /// Half widths of its 95 % intervals, entry by entry. Statistical only: what the board's
+    /// deviations from its profile do is not in them.
+    pub half_widths: Array2<f64>,
+    /// Batches behind the intervals.
+    pub replicates: Replicates,
+    /// How it was set up.
+    pub plan: InversionPlan,
+    /// Noise gain that was used.
+    pub gain: GainCode,
+    /// The board.
+    pub board: BoardInfo,
+    /// Its URI.
+    pub uri: String,
+    /// Content hash of the calibration behind the result; `None`: uncalibrated.
+    pub calibration: Option<u64>,
+    /// Complete or cancelled.
+    pub outcome: Outcome,
+    /// Kept samples.
+    pub kept: u64,
+    /// Effective independent samples, by the plan's spectrum.
+    pub effective_planned: f64,
+    /// Effective independent samples, by the scatter of the batches.
+    pub effective_measured: f64,
+    /// Relative Frobenius error that the samples leave, by the plan.
+    pub predicted_error: f64,
+    /// Relative Frobenius error that the samples leave, by the scatter of the batches.
+    pub statistical_error: f64,
+    /// Relative size of the correction for the staircase drive (digital).
+    pub staircase: f64,
+    /// Kept samples of each cell at the end of the converter's range.
+    pub saturated: Vec<u64>,
+    /// The inverse after 1, 2, 4 … batches.
+    pub convergence: Vec<Partial>,
+    /// Ticks run, settling included: sampled time on the board.
+    pub ticks: Ticks,
+    /// Wall time by phase.
+    pub phases: Phases,
+}
+
+/// Inverts `a` on a board: scale, set, settle, measure, read.
+///
+/// Every entry comes from moments of ADC codes. What the host adds is digital and small: scaling,
+/// planning, an eigenvalue transform that corrects the staircase drive, error bars.
+///
+/// A cancelled run is not an error once it has [`MIN_BATCHES`] batches: the result says so.
+///
+/// # Errors
+/// [`OperationError`]; [`Error::Cancelled`] if there was no time for [`MIN_BATCHES`] batches.
+///
+/// # Examples
+/// ```
+/// use ndarray::array;
+/// use spu_driver::invert::{InvertOptions, Quiet, invert};
+/// use spu_driver::{matrix::SpdMatrix, open};
+///
+/// let mut device = open("sim:profile=ideal")?;
+/// let a = SpdMatrix::new(&array![[2.0, -1.0], [-1.0, 2.0]], 0.0)?;
+/// let result = invert(device.as_mut(), &a, &InvertOptions::default(), &Quiet)?;
+/// assert!((result.inverse[[0, 1]] - 1.0 / 3.0).abs() < 6.0 * result.half_widths[[0, 1]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn invert(
+    device: &mut dyn Device,
+    a: &SpdMatrix,
+    options: &InvertOptions,
+    progress: &dyn Progress,
+) -> Result<Inversion, OperationError> {
+    let info = device.info().clone();
+    let plan = InversionPlan::new(a, &info, &options.budget)?;
+    let batches = batches(&plan)?;
+    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
+    let (gain, sigma) = run.set_gain(&plan, &info)?;
+    let readout = ReadOut::new(&plan, &info, sigma);
+    let measured = run.measure(&plan, batches, progress)?;
+    let ledger = run.ledger;
+    let uri = device.uri().to_owned();
+    assemble(plan, gain, info, uri, &readout, &measured, ledger)
+}
+
+/// Number of batches.
+fn batches(plan: &InversionPlan) -> Result<u64, OperationError> {
+    let batches = (plan.effective / BATCH_EFFECTIVE) as u64;
+    if batches < MIN_BATCHES {
+        let needed = MIN_BATCHES as f64 * BATCH_EFFECTIVE / plan.effective * plan.samples as f64;
+        return Err(OperationError::TooFewSamples {
+            samples: plan.samples,
+            effective: plan.effective,
+            needed: needed.ceil() as u64,
+        });
+    }
+    Ok(batches.min(MAX_BATCHES))
+}
+
+/// Sums over all acquisitions of a run.
+pub(crate) struct Ledger {
+    saturated: Vec<u64>,
+    ticks: u64,
+    phases: Phases,
+}
+
+impl Ledger {
+    pub(crate) fn new(cells: usize) -> Self {
+        Self { saturated: vec![0; cells], ticks: 0, phases: Phases::default() }
+    }
+
+    fn add(&mut self, report: &Report) {
+        self.ticks += report.ticks.0;
+        self.phases.encode += report.phases.encode;
+        self.phases.program += report.phases.program;
+        self.phases.acquire += report.phases.acquire;
+        self.phases.transfer += report.phases.transfer;
+        self.phases.decode += report.phases.decode;
+    }
+}
+
+/// A device in use by one operation.
+pub(crate) struct Run<'a> {
+    pub(crate) device: &'a mut dyn Device,
+    pub(crate) options: &'a InvertOptions,
+    pub(crate) ledger: Ledger,
+}
+
+impl Run<'_> {
+    /// Time for a call that runs so many ticks: as asked, or ample for a simulator at a twelfth of
+    /// the board's clock.
+    fn deadline(&self, ticks: u64) -> Deadline {
+        Deadline::after(
+            self.options.timeout.unwrap_or_else(|| Duration::from_secs(30 + ticks / 1_000_000)),
+        )
+    }
+
+    /// Loads the program at this gain; returns the noise current it gives, in amperes rms.
+    pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<f64, Error> {
+        let mut program = plan.program_with(gain);
+        let cells = self.device.info().cells;
+        program.seeds = Some(noise_seeds(self.options.seed, self.options.copy, cells));
+        let started = std::time::Instant::now();
+        let deadline = self.deadline(0);
+        let applied = self.device.load(&program, deadline)?;
+        self.ledger.phases.program += started.elapsed();
+        Ok(applied.noise_rms_ampere[0])
+    }
+
+    pub(crate) fn acquire(
+        &mut self,
+        settle: u64,
+        decimation: u32,
+        count: u64,
+        stream: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Report, Error> {
+        let out_of_range = |what: &str, value: u64| Error::Unsupported {
+            reasons: vec![format!("{what} of {value} is beyond the sequencer's 32 bits")],
+        };
+        let narrow = |what, value| {
+            u32::try_from(value)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .ok_or_else(|| out_of_range(what, value))
+        };
+        let plan = AcquirePlan {
+            settle: Ticks(settle),
+            decimation: narrow("decimation", u64::from(decimation))?,
+            count: narrow("a batch", count)?,
+            moments: !stream,
+            stream,
+            realtime: false,
+        };
+        let deadline = self.deadline(settle + count * u64::from(decimation));
+        let report = self.device.acquire(&plan, sink, deadline)?;
+        if report.lost > 0 {
+            return Err(Error::Lost { frames: report.lost });
+        }
+        self.ledger.add(&report);
+        Ok(report)
+    }
+
+    /// Finds the gain that uses the converters' range, by a short run at a safe one, and loads it.
+    pub(crate) fn set_gain(
+        &mut self,
+        plan: &InversionPlan,
+        info: &BoardInfo,
+    ) -> Result<(GainCode, f64), Error> {
+        let mut gain = plan.safe_gain;
+        let sigma = self.load(plan, gain)?;
+        let count = (PROBE_EFFECTIVE as f64 * plan.samples as f64 / plan.effective).ceil() as u64;
+        let report =
+            self.acquire(plan.settle, plan.decimation, count, false, &mut crate::NullSink)?;
+        if report.outcome == Outcome::Cancelled {
+            return Err(Error::Cancelled);
+        }
+        let readout = ReadOut::new(plan, info, sigma);
+        let rms = readout.largest_rms(&moments(report)?);
+        let target = TARGET_RMS * f64::from(full_scale_code(info.raw.adc_bits));
+        // A silent board keeps its gain; the measurement will name the cells.
+        if rms > 1.0 {
+            gain = limit_gain(info, gain.factor() * target / rms);
+        }
+        let sigma = self.load(plan, gain)?;
+        Ok((gain, sigma))
+    }
+
+    /// Measures in batches, until complete or cancelled.
+    fn measure(
+        &mut self,
+        plan: &InversionPlan,
+        batches: u64,
+        progress: &dyn Progress,
+    ) -> Result<Measured, Error> {
+        let mut measured = Measured { batches: Vec::new(), outcome: Outcome::Complete };
+        let copy = self.options.copy as usize;
+        let mut kept = 0;
+        for batch in 0..batches {
+            let end = plan.samples * (batch + 1) / batches;
+            // A later batch goes on where the last one ended, at the same spacing.
+            let settle = if batch == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
+            let mut sink = ProgressSink { progress, copy, before: kept, total: plan.samples };
+            let report = self.acquire(settle, plan.decimation, end - kept, false, &mut sink)?;
+            for (sum, count) in self.ledger.saturated.iter_mut().zip(&report.saturated) {
+                *sum += count;
+            }
+            let outcome = report.outcome;
+            let moments = moments(report)?;
+            kept += moments.count;
+            if moments.count > 0 {
+                measured.batches.push(moments);
+            }
+            progress.update(copy, kept, plan.samples);
+            if outcome == Outcome::Cancelled {
+                measured.outcome = outcome;
+                break;
+            }
+        }
+        if measured.outcome == Outcome::Cancelled {
+            measured.merge_short_batch(plan.samples / batches);
+            if (measured.batches.len() as u64) < MIN_BATCHES {
+                return Err(Error::Cancelled);
+            }
+        }
+        Ok(measured)
+    }
+}
+
+/// Moments of each batch.
+struct Measured {
+    batches: Vec<Moments>,
+    outcome: Outcome,
+}
+
+impl Measured {
+    /// A last batch that was cut short joins the one before, so that batches are alike.
+    fn merge_short_batch(&mut self, full: u64) {
+        if let Some(last) = self.batches.pop_if(|last| last.count < full / 2)
+            && let Some(before) = self.batches.last_mut()
+        {
+            before.add(&last);
+        }
+    }
+}
+
+struct ProgressSink<'a> {
+    progress: &'a dyn Progress,
+    copy: usize,
+    before: u64,
+    total: u64,
+}
+
+impl Sink for ProgressSink<'_> {
+    fn frames(&mut self, _block: &FrameBlock<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, kept: u64, _total: u64) {
+        self.progress.update(self.copy, self.before + kept, self.total);
+    }
+}
+
+fn moments(report: Report) -> Result<Moments, Error> {
+    report.moments.ok_or_else(|| Error::Corrupt { what: "moments are missing".into() })
+}
+
+fn assemble(
+    plan: InversionPlan,
+    gain: GainCode,
+    board: BoardInfo,
+    uri: String,
+    readout: &ReadOut,
+    measured: &Measured,
+    ledger: Ledger,
+) -> Result<Inversion, OperationError> {
+    let estimate = |moments: &Moments| {
+        readout.estimate(moments).map_err(|silent| OperationError::NoSignal { cells: silent.cells })
+    };
+    let per_sample = plan.effective / plan.samples as f64;
+    let mut sum = Moments::empty(board.cells);
+    let mut convergence = Vec::new();
+    for (index, batch) in measured.batches.iter().enumerate() {
+        sum.add(batch);
+        let done = index + 1;
+        if done.is_power_of_two() || done == measured.batches.len() {
+            convergence.push(Partial {
+                kept: sum.count,
+                effective: sum.count as f64 * per_sample,
+                inverse: estimate(&sum)?.inverse,
+            });
+        }
+    }
+    let whole = estimate(&sum)?;
+    let left_out = measured
+        .batches
+        .iter()
+        .map(|batch| Ok(estimate(&sum.without(batch))?.inverse))
+        .collect::<Result<Vec<_>, OperationError>>()?;
+    let replicates = Replicates::jackknife(&whole.inverse, &left_out);
+    let squared = replicates.squared_error();
+    let norm = crate::linalg::frobenius(&whole.inverse);
+    let trace = whole.inverse.diag().sum();
+    Ok(Inversion {
+        half_widths: replicates.half_widths(),
+        effective_planned: sum.count as f64 * per_sample,
+        effective_measured: (trace * trace + norm * norm) / squared,
+        predicted_error: plan.predicted_error * (plan.samples as f64 / sum.count as f64).sqrt(),
+        statistical_error: squared.sqrt() / norm,
+        staircase: whole.staircase,
+        inverse: whole.inverse,
+        replicates,
+        plan,
+        gain,
+        calibration: board.calibration_id,
+        board,
+        uri,
+        outcome: measured.outcome,
+        kept: sum.count,
+        saturated: ledger.saturated,
+        convergence,
+        ticks: Ticks(ledger.ticks),
+        phases: ledger.phases,
+    })
+}

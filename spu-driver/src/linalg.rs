@@ -1,0 +1,136 @@
+//! Small dense algebra whose bits do not depend on the CPU.
+//!
+//! What is planned here reaches bank codes, so it may not pass through kernels that pick their
+//! instructions at run time: plain loops, fused multiply-add, square roots, nothing else.
+
+use ndarray::{Array1, Array2, ArrayRef2};
+
+/// Eigenvalues (ascending) and orthonormal eigenvectors (columns) of a symmetric matrix, by the
+/// cyclic Jacobi method (Golub and Van Loan, *Matrix Computations*, 8.5).
+///
+/// Only the symmetric part of `a` counts. `a` must be square and finite.
+pub fn symmetric_eigen(a: &ArrayRef2<f64>) -> (Array1<f64>, Array2<f64>) {
+    const MAX_SWEEPS: usize = 64;
+    let n = a.nrows();
+    let mut m = Array2::from_shape_fn((n, n), |(i, j)| 0.5 * (a[[i, j]] + a[[j, i]]));
+    let mut v = Array2::eye(n);
+    for _ in 0..MAX_SWEEPS {
+        let scale: f64 = (0..n).map(|i| m[[i, i]].abs()).fold(0.0, f64::max);
+        let mut rotated = false;
+        for p in 0..n {
+            for q in p + 1..n {
+                if m[[p, q]].abs() <= scale * f64::EPSILON * 0.01 {
+                    m[[p, q]] = 0.0;
+                    m[[q, p]] = 0.0;
+                } else {
+                    rotate(&mut m, &mut v, p, q);
+                    rotated = true;
+                }
+            }
+        }
+        if !rotated {
+            break;
+        }
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| m[[i, i]].total_cmp(&m[[j, j]]));
+    let values = order.iter().map(|&k| m[[k, k]]).collect();
+    let vectors = Array2::from_shape_fn((n, n), |(i, k)| v[[i, order[k]]]);
+    (values, vectors)
+}
+
+/// One Jacobi rotation that makes `m[p, q]` zero, accumulated in `v`.
+fn rotate(m: &mut Array2<f64>, v: &mut Array2<f64>, p: usize, q: usize) {
+    let n = m.nrows();
+    let theta = (m[[q, q]] - m[[p, p]]) / (2.0 * m[[p, q]]);
+    let t = theta.signum() / (theta.abs() + theta.mul_add(theta, 1.0).sqrt());
+    let c = 1.0 / t.mul_add(t, 1.0).sqrt();
+    let s = t * c;
+    for k in 0..n {
+        let (kp, kq) = (m[[k, p]], m[[k, q]]);
+        m[[k, p]] = c.mul_add(kp, -(s * kq));
+        m[[k, q]] = s.mul_add(kp, c * kq);
+    }
+    for k in 0..n {
+        let (pk, qk) = (m[[p, k]], m[[q, k]]);
+        m[[p, k]] = c.mul_add(pk, -(s * qk));
+        m[[q, k]] = s.mul_add(pk, c * qk);
+        let (kp, kq) = (v[[k, p]], v[[k, q]]);
+        v[[k, p]] = c.mul_add(kp, -(s * kq));
+        v[[k, q]] = s.mul_add(kp, c * kq);
+    }
+    m[[p, q]] = 0.0;
+    m[[q, p]] = 0.0;
+}
+
+/// `vectors · diag(values) · vectorsᵀ`.
+pub fn from_eigen(values: &Array1<f64>, vectors: &Array2<f64>) -> Array2<f64> {
+    let n = vectors.nrows();
+    Array2::from_shape_fn((n, n), |(i, j)| {
+        (0..values.len())
+            .fold(0.0, |sum, k| (vectors[[i, k]] * values[k]).mul_add(vectors[[j, k]], sum))
+    })
+}
+
+/// Frobenius norm.
+pub fn frobenius(a: &ArrayRef2<f64>) -> f64 {
+    a.iter().fold(0.0, |sum: f64, x| x.mul_add(*x, sum)).sqrt()
+}
+
+/// Relative Frobenius distance `‖a − b‖ / ‖b‖`.
+pub fn relative_error(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
+    frobenius(&(a - b)) / frobenius(b)
+}
+
+/// Distance of two symmetric positive definite matrices that no change of basis or unit alters:
+/// `√Σ ln² λ`, λ the eigenvalues of `a⁻¹ b` (Förstner and Moonen 1999). Infinite if one of them is
+/// not positive definite.
+pub fn affine_distance(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
+    let (values, vectors) = symmetric_eigen(a);
+    if values.iter().any(|l| l.is_nan() || *l <= 0.0) {
+        return f64::INFINITY;
+    }
+    let whiten = from_eigen(&values.mapv(|l| 1.0 / l.sqrt()), &vectors);
+    let (ratios, _) = symmetric_eigen(&whiten.dot(b).dot(&whiten));
+    if ratios.iter().any(|l| l.is_nan() || *l <= 0.0) {
+        return f64::INFINITY;
+    }
+    ratios.iter().map(|l| libm::log(*l).powi(2)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn eigen_of_a_known_matrix() {
+        let (values, vectors) =
+            symmetric_eigen(&array![[2.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 2.0]]);
+        let root = 2.0_f64.sqrt();
+        for (found, known) in values.iter().zip([2.0 - root, 2.0, 2.0 + root]) {
+            assert!((found - known).abs() < 1e-14, "{found} {known}");
+        }
+        let back = from_eigen(&values, &vectors);
+        assert!((back[[0, 1]] + 1.0).abs() < 1e-14 && (back[[2, 2]] - 2.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn eigen_keeps_a_diagonal_matrix_exactly() {
+        let (values, vectors) = symmetric_eigen(&array![[3.0, 0.0], [0.0, 1.0]]);
+        assert_eq!(values, array![1.0, 3.0]);
+        assert_eq!(vectors, array![[0.0, 1.0], [1.0, 0.0]]);
+    }
+
+    #[test]
+    fn affine_distance_sees_scale_alike_in_both_directions() {
+        let a: Array2<f64> = Array2::eye(2);
+        let b = array![[4.0, 0.0], [0.0, 1.0]];
+        let expected = 4.0_f64.ln();
+        assert!((affine_distance(&a, &b) - expected).abs() < 1e-12);
+        assert!((affine_distance(&b, &a) - expected).abs() < 1e-12);
+        let singular = array![[1.0, 1.0], [1.0, 1.0]];
+        assert!(affine_distance(&singular, &b).is_infinite());
+    }
+}

@@ -1,0 +1,128 @@
+//! Draws Gaussian samples from a board at rest.
+
+use ndarray::Array2;
+
+use crate::device::{BoardInfo, Device, FrameBlock, Outcome, Sink};
+use crate::error::Error;
+use crate::invert::{InvertOptions, Ledger, OperationError, Progress, Run};
+use crate::matrix::SpdMatrix;
+use crate::plan::{Budget, InversionPlan};
+use crate::readout::ReadOut;
+
+/// Largest correlation of a mode over one sample distance that still counts as independent.
+pub const INDEPENDENT: f64 = 0.01;
+/// Samples of the zero-input run that measures the converters' offsets.
+const OFFSET_SAMPLES: u64 = 1024;
+
+/// Samples of `N(0, A⁻¹)` from a board.
+#[derive(Debug, Clone)]
+pub struct GaussianSamples {
+    /// Samples, `count × n`, in the units of A^(−1/2).
+    pub values: Array2<f64>,
+    /// How the board was set up; its `decimation` is the distance of two samples in ticks.
+    pub plan: InversionPlan,
+    /// The board.
+    pub board: BoardInfo,
+    /// Content hash of the calibration behind the result; `None`: uncalibrated.
+    pub calibration: Option<u64>,
+    /// Complete or cancelled; a cancelled run holds the samples that came before.
+    pub outcome: Outcome,
+    /// Offsets of the converters that were subtracted, in ADC codes.
+    pub offsets: Vec<f64>,
+}
+
+/// Draws `count` samples of `N(0, A⁻¹)`, far enough apart to be independent (unless the budget
+/// sets a decimation).
+///
+/// Each value is an ADC code, less the converter's offset as measured without drive, times a
+/// factor of the host's scaling.
+///
+/// # Errors
+/// [`OperationError`].
+pub fn sample_gaussian(
+    device: &mut dyn Device,
+    a: &SpdMatrix,
+    count: u64,
+    options: &InvertOptions,
+    progress: &dyn Progress,
+) -> Result<GaussianSamples, OperationError> {
+    let info = device.info().clone();
+    let asked = Budget { samples: Some(count), ..options.budget };
+    let mut plan = InversionPlan::new(a, &info, &asked)?;
+    if options.budget.decimation.is_none() {
+        plan.decimation = independent_decimation(&plan);
+        let apart = Budget { decimation: Some(plan.decimation), ..asked };
+        plan = InversionPlan::new(a, &info, &apart)?;
+    }
+    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
+    let offsets = run.offsets(&plan)?;
+    let (_, sigma) = run.set_gain(&plan, &info)?;
+    let factors = ReadOut::new(&plan, &info, sigma).sample_factors();
+    let mut sink = Collect {
+        cells: info.cells,
+        offsets: &offsets,
+        factors: &factors,
+        values: Vec::with_capacity(count as usize * plan.n),
+        progress,
+        copy: options.copy as usize,
+    };
+    let report = run.acquire(plan.settle, plan.decimation, count, true, &mut sink)?;
+    let rows = sink.values.len() / plan.n;
+    let values = Array2::from_shape_vec((rows, plan.n), sink.values)
+        .map_err(|error| Error::Corrupt { what: error.to_string() })?;
+    Ok(GaussianSamples {
+        values,
+        plan,
+        calibration: info.calibration_id,
+        board: info,
+        outcome: report.outcome,
+        offsets,
+    })
+}
+
+/// The smallest decimation over which every mode forgets.
+fn independent_decimation(plan: &InversionPlan) -> u32 {
+    let longest = plan.modes.iter().map(|mode| {
+        let rho = mode.correlations(1);
+        rho.iter().rposition(|r| r.abs() > INDEPENDENT).map_or(1, |lag| lag + 1)
+    });
+    longest.max().unwrap_or(1) as u32
+}
+
+struct Collect<'a> {
+    cells: usize,
+    offsets: &'a [f64],
+    factors: &'a [f64],
+    values: Vec<f64>,
+    progress: &'a dyn Progress,
+    copy: usize,
+}
+
+impl Sink for Collect<'_> {
+    fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()> {
+        for frame in block.codes.chunks_exact(self.cells) {
+            for ((code, offset), factor) in frame.iter().zip(self.offsets).zip(self.factors) {
+                self.values.push((f64::from(code.0) - offset) * factor);
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, kept: u64, total: u64) {
+        self.progress.update(self.copy, kept, total);
+    }
+}
+
+impl Run<'_> {
+    /// Mean code of each cell in use without drive.
+    fn offsets(&mut self, plan: &InversionPlan) -> Result<Vec<f64>, Error> {
+        self.load(plan, spu_protocol::code::GainCode(0))?;
+        let report = self.acquire(plan.settle, 1, OFFSET_SAMPLES, false, &mut crate::NullSink)?;
+        if report.outcome == Outcome::Cancelled {
+            return Err(Error::Cancelled);
+        }
+        let moments =
+            report.moments.ok_or_else(|| Error::Corrupt { what: "moments are missing".into() })?;
+        Ok(moments.sums[..plan.n].iter().map(|s| *s as f64 / moments.count as f64).collect())
+    }
+}
