@@ -1,2 +1,56 @@
-//! Code generation, checks and figures.
-fn main() {}
+//! Code generation, checks and figures: `cargo xtask --help`.
+
+mod figures;
+mod gateware;
+mod process;
+mod regs;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Code generation, checks and figures")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write what is generated from the register map (needs Python 3)
+    Regs(regs::Args),
+    /// Simulate the gateware's test benches (needs Icarus Verilog)
+    Gateware,
+    /// Measure the project's headline figures
+    Figures(figures::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Regs(args) => regs::run(&args),
+        Task::Gateware => gateware::run(),
+        Task::Figures(args) => figures::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_dir.parent().unwrap_or(crate_dir)
+}
+
+/// A folder under the git-ignored cache, created if missing.
+fn cache(name: &str) -> std::io::Result<PathBuf> {
+    let path = root().join(".cache").join(name);
+    std::fs::create_dir_all(&path)?;
+    Ok(path)
+}

@@ -1,0 +1,124 @@
+//! The figures and their goals.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::process::Command;
+
+use crate::root;
+
+/// What a value is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Goal {
+    /// At least this much.
+    AtLeast(f64),
+    /// At most this much.
+    AtMost(f64),
+    /// From the first to the second.
+    Within(f64, f64),
+}
+
+impl Goal {
+    /// True if `value` meets the goal; never for NaN.
+    pub(super) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+            Self::Within(least, most) => (least..=most).contains(&value),
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, ">= {least}"),
+            Self::AtMost(most) => write!(f, "<= {most}"),
+            Self::Within(least, most) => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+/// A headline figure. Its command is the binary `figures` of the crate `hil-tests`, called with
+/// the figure's name.
+#[derive(Debug)]
+pub(super) struct Figure {
+    /// Name, area first.
+    pub(super) name: &'static str,
+    /// Unit of the value.
+    pub(super) unit: &'static str,
+    /// What the value is to be.
+    pub(super) goal: Goal,
+    /// What it is measured on: 1 simulator in process, 2 simulator served, 3 emulated
+    /// microcontroller, 4 simulated gateware, 5 board.
+    pub(super) rung: u8,
+}
+
+const BINARY: [&str; 5] = ["--release", "-p", "hil-tests", "--bin", "figures"];
+
+impl Figure {
+    /// Arguments of `cargo` that measure it.
+    pub(super) fn arguments(&self, quick: bool) -> Vec<&'static str> {
+        let mut arguments = vec!["run", "-q"];
+        arguments.extend(BINARY);
+        arguments.extend(["--", self.name]);
+        arguments.extend(quick.then_some("--quick"));
+        arguments
+    }
+}
+
+/// Every figure.
+pub(super) const FIGURES: [Figure; 6] = [
+    // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
+    Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: 1 },
+    // Octets of frames encoded and decoded per second, on one core.
+    Figure { name: "codec.gbps", unit: "GB/s", goal: Goal::AtLeast(1.0), rung: 1 },
+    // Raw samples of each of the 8 channels per second, delivered to a sink.
+    Figure { name: "stream.inproc_msps", unit: "MS/s", goal: Goal::AtLeast(12.0), rung: 1 },
+    Figure { name: "roundtrip.inproc_us", unit: "us", goal: Goal::AtMost(5.0), rung: 1 },
+    // Median over board draws of the relative Frobenius error of the rev-a inverse, against the
+    // published 25 to 31 %.
+    Figure {
+        name: "invert.uncalibrated_error",
+        unit: "1",
+        goal: Goal::Within(0.25, 0.31),
+        rung: 1,
+    },
+    // Relative Frobenius error of the ideal board's inverse over the error that its effective
+    // number of samples predicts.
+    Figure { name: "invert.ideal_error_over_bound", unit: "1", goal: Goal::AtMost(1.2), rung: 1 },
+];
+
+/// The cargo that runs this task.
+pub(super) fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The command that builds what measures the figures.
+pub(super) fn build() -> Command {
+    let mut command = Command::new(cargo());
+    command.current_dir(root()).args(["build", "-q"]).args(BINARY);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goals_hold_up_to_their_ends() {
+        assert!(Goal::AtLeast(2.0).holds(2.0) && !Goal::AtLeast(2.0).holds(1.99));
+        assert!(Goal::AtMost(5.0).holds(5.0) && !Goal::AtMost(5.0).holds(5.01));
+        let band = Goal::Within(0.25, 0.31);
+        assert!(band.holds(0.25) && band.holds(0.31) && !band.holds(0.24) && !band.holds(0.32));
+        for goal in [Goal::AtLeast(2.0), Goal::AtMost(5.0), band] {
+            assert!(!goal.holds(f64::NAN));
+        }
+    }
+
+    #[test]
+    fn names_differ() {
+        for (i, figure) in FIGURES.iter().enumerate() {
+            assert!(FIGURES[..i].iter().all(|other| other.name != figure.name));
+        }
+    }
+}
