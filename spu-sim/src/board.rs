@@ -1,0 +1,206 @@
+//! A whole simulated board: firmware, FPGA and analog board in one process.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Instant;
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use spu_firmware::{Activity, Clock, Dispatcher, FpgaBoard, Transmit};
+use spu_protocol::payload::acquire::product_count;
+
+use crate::analog::Analog;
+use crate::control::{Bank, Fault, SimControl};
+use crate::dispatch::Dispatch;
+use crate::error::SimError;
+use crate::fpga::{Fpga, SimSpi};
+use crate::nonideality::NonIdeality;
+use crate::profile::Profile;
+
+/// Ticks that a board runs for each look at its status, unless told otherwise: about a
+/// millisecond, so that a cancelled run stops soon.
+pub const DEFAULT_QUANTUM: NonZeroU32 = NonZeroU32::new(32_768).expect("not zero");
+
+/// Which board to simulate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimConfig {
+    /// The revision.
+    pub profile: Profile,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// Which of the boards of this seed: copies differ as parts do.
+    pub copy: u32,
+    /// Non-idealities that are switched off.
+    pub without: BTreeSet<NonIdeality>,
+}
+
+impl SimConfig {
+    /// Serial number of this board: the seed, mixed, above the copy.
+    pub fn serial(&self) -> u64 {
+        let mixed = Xoshiro256PlusPlus::seed_from_u64(self.seed).next_u64();
+        mixed & !0xFFFF | u64::from(self.copy & 0xFFFF)
+    }
+}
+
+/// A simulated board as a link sees it: octets in, octets out.
+#[derive(Debug)]
+pub struct SimBoard {
+    config: SimConfig,
+    dispatch: Dispatch,
+    dispatcher: Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>,
+    faults: Vec<Fault>,
+    quantum: NonZeroU32,
+    /// Octets from the host that the firmware had no room for yet.
+    waiting: Vec<u8>,
+}
+
+impl SimBoard {
+    /// The board of this configuration, after power-up.
+    ///
+    /// # Errors
+    /// [`SimError::Profile`] if the profile is not usable.
+    pub fn new(config: SimConfig) -> Result<Self, SimError> {
+        Self::with_dispatch(config, Dispatch::detect())
+    }
+
+    /// The same board on given instructions; the codes are the same bits.
+    ///
+    /// # Errors
+    /// [`SimError::Profile`] if the profile is not usable.
+    pub fn with_dispatch(config: SimConfig, dispatch: Dispatch) -> Result<Self, SimError> {
+        let quantum = DEFAULT_QUANTUM;
+        let dispatcher = power_up(&config, dispatch, quantum)?;
+        let faults = Vec::new();
+        Ok(Self { config, dispatch, dispatcher, faults, quantum, waiting: Vec::new() })
+    }
+
+    /// What the board was made from.
+    pub const fn config(&self) -> &SimConfig {
+        &self.config
+    }
+
+    /// Takes octets from the host, for the next polls.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+    }
+
+    /// Lets the firmware do one piece of work; what it sends is appended to `tx`.
+    pub fn poll(&mut self, tx: &mut Vec<u8>) -> Activity {
+        if !self.waiting.is_empty() {
+            let taken = self.waiting.len().min(self.dispatcher.room());
+            self.dispatcher.receive(&self.waiting[..taken]);
+            self.waiting.drain(..taken);
+        }
+        self.dispatcher.poll(&mut Sender(tx))
+    }
+
+    /// Faults and other things that only a simulated board can be told.
+    pub fn control(&mut self) -> &mut dyn SimControl {
+        self
+    }
+
+    /// The FPGA, past firmware and bus.
+    pub const fn fpga(&self) -> &Fpga<Analog> {
+        self.dispatcher.board().spi().fpga()
+    }
+
+    fn fpga_mut(&mut self) -> &mut Fpga<Analog> {
+        self.dispatcher.board_mut().spi_mut().fpga_mut()
+    }
+
+    fn set_faults(&mut self) {
+        let faults = self.faults.clone();
+        let fpga = self.fpga_mut();
+        fpga.hang(faults.contains(&Fault::Hang));
+        fpga.converters_mut().set_faults(&faults);
+    }
+
+    /// Checks that the board has the part of a fault.
+    fn check(&self, fault: Fault) -> Result<(), SimError> {
+        let profile = &self.config.profile;
+        let cells = profile.cell_count();
+        let has = |what, index: usize, count: usize| {
+            if index < count { Ok(()) } else { Err(SimError::NoSuchPart { what, index, count }) }
+        };
+        match fault {
+            Fault::StuckElement { bank: Bank::SelfTerm { cell }, bit, .. } => {
+                has("cell", cell, cells)?;
+                has("bank element", usize::from(bit), usize::from(profile.self_bits()))
+            }
+            Fault::StuckElement { bank: Bank::Coupling { pair }, bit, .. } => {
+                has("coupling", pair, product_count(cells) - cells)?;
+                has("bank element", usize::from(bit), usize::from(profile.coupling_bits()))
+            }
+            Fault::DeadCell { cell }
+            | Fault::StuckAdc { cell, .. }
+            | Fault::DriveGain { cell, .. } => has("cell", cell, cells),
+            Fault::Hang => Ok(()),
+        }
+    }
+}
+
+impl SimControl for SimBoard {
+    fn inject(&mut self, fault: Fault) -> Result<(), SimError> {
+        self.check(fault)?;
+        self.faults.push(fault);
+        self.set_faults();
+        Ok(())
+    }
+
+    fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.set_faults();
+    }
+
+    fn power_cycle(&mut self) {
+        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum)
+            .expect("the same configuration powered up before");
+        self.waiting.clear();
+        self.set_faults();
+    }
+
+    fn set_quantum(&mut self, ticks: NonZeroU32) {
+        self.quantum = ticks;
+        self.dispatcher.board_mut().spi_mut().set_quantum(ticks);
+    }
+}
+
+fn power_up(
+    config: &SimConfig,
+    dispatch: Dispatch,
+    quantum: NonZeroU32,
+) -> Result<Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>, SimError> {
+    let profile = config.profile.clone().without(&config.without);
+    let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
+    let fpga = Fpga::new(&profile, config.serial(), analog, dispatch)?;
+    Ok(Dispatcher::new(FpgaBoard::new(SimSpi::new(fpga, quantum), SimClock::new())))
+}
+
+/// The microcontroller's clock: this computer's.
+#[derive(Debug, Clone, Copy)]
+pub struct SimClock(Instant);
+
+impl SimClock {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SimClock {
+    fn now_us(&mut self) -> u64 {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A transmitter that never runs out of room.
+struct Sender<'a>(&'a mut Vec<u8>);
+
+impl Transmit for Sender<'_> {
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}

@@ -1,0 +1,76 @@
+//! Errors of the simulator.
+
+use crate::profile::NAMES;
+
+/// Why a board profile cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// No profile of this name comes with the simulator.
+    #[error("no board profile {name:?}; there are {}", NAMES.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// Not a TOML document with a profile's fields.
+    #[error("board profile{}: {message}", file_name(file.as_ref()))]
+    Syntax {
+        /// The file, if known.
+        file: Option<String>,
+        /// Line, field and what is wrong with it.
+        message: String,
+    },
+    /// A value that a board cannot have.
+    #[error("board profile{}: {field}: {why}", file_name(file.as_ref()))]
+    Field {
+        /// The file, if known.
+        file: Option<String>,
+        /// Table and key.
+        field: String,
+        /// What is wrong and what would be right.
+        why: String,
+    },
+}
+
+fn file_name(file: Option<&String>) -> String {
+    file.map_or_else(String::new, |file| format!(" {file}"))
+}
+
+impl ProfileError {
+    /// The same error, naming the file it is in.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Self {
+        match &mut self {
+            Self::Unknown { .. } => {}
+            Self::Syntax { file, .. } | Self::Field { file, .. } => *file = Some(name.to_owned()),
+        }
+        self
+    }
+}
+
+/// Why a simulated board cannot be made or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// The profile is not usable.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// Not a non-ideality of the simulator.
+    #[error("{name:?} cannot be switched off; {known} can")]
+    UnknownNonIdeality {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A fault in a part that the board does not have.
+    #[error("this board has no {what} {index}; it has {count}")]
+    NoSuchPart {
+        /// The kind of part.
+        what: &'static str,
+        /// The index asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+}

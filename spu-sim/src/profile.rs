@@ -1,0 +1,389 @@
+//! Board profiles: nominal values, spreads, units and provenance, read from TOML.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use spu_protocol::code::full_scale_code;
+use spu_protocol::payload::load::MAX_CELLS;
+
+use crate::error::ProfileError;
+use crate::nonideality::NonIdeality;
+
+/// Names of the profiles that come with the simulator.
+pub const NAMES: [&str; 3] = ["ideal", "rev-a", "rev-b"];
+
+const SHIPPED: [(&str, &str); 3] = [
+    (NAMES[0], include_str!("../../hardware/profiles/ideal.toml")),
+    (NAMES[1], include_str!("../../hardware/profiles/rev-a.toml")),
+    (NAMES[2], include_str!("../../hardware/profiles/rev-b.toml")),
+];
+
+/// Most characters of a profile's name: it is stored in four registers.
+pub const MAX_NAME: usize = 16;
+/// Most bits of a bank: its code is a signed 16-bit integer.
+pub const MAX_BANK_BITS: u8 = 15;
+/// Largest relative spread. Deviates are cut at 4 σ, so every drawn value stays positive.
+pub const MAX_SPREAD: f64 = 0.24;
+
+/// A value with its unit and where it comes from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantity {
+    /// The nominal value.
+    pub value: f64,
+    /// Its unit, or `1`.
+    pub unit: String,
+    /// One standard deviation between parts: relative, or in `spread_unit`.
+    #[serde(default)]
+    pub spread: f64,
+    /// Unit of `spread` where it is not relative.
+    #[serde(default)]
+    pub spread_unit: Option<String>,
+    /// The source, or `design choice` with its reason.
+    pub provenance: String,
+}
+
+/// A whole number with its unit and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// The value.
+    pub value: u32,
+    /// Its unit, or `1`.
+    pub unit: String,
+    /// The source, or `design choice` with its reason.
+    pub provenance: String,
+}
+
+/// A board profile. [`Profile::named`] and [`Profile::from_toml`] return checked ones only.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Name, ASCII, at most [`MAX_NAME`] characters.
+    pub name: String,
+    /// What it is, in a line.
+    pub summary: String,
+    /// Kind of the analog board.
+    pub kind: Kind,
+    /// Number of cells, 1 to [`MAX_CELLS`].
+    pub cells: Count,
+    /// Clocks.
+    pub clock: Clock,
+    /// Passive parts of a cell.
+    pub cell: Cell,
+    /// Switched capacitor banks.
+    pub banks: Banks,
+    /// Noise and bias DAC.
+    pub drive: Drive,
+    /// Converter.
+    pub adc: Adc,
+    /// Sample packing.
+    pub packing: Packing,
+    /// Capture memory.
+    pub capture: Capture,
+}
+
+/// Kind of the analog board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// RLC cells with capacitive couplings.
+    Rlc,
+}
+
+/// Clocks of a board.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// Sample clock, in hertz: one DAC code and one ADC code of each cell per period.
+    pub sample: Quantity,
+}
+
+/// Passive parts of a cell.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Parallel resistance, in ohms.
+    pub r: Quantity,
+    /// Parallel inductance, in henries.
+    pub l: Quantity,
+    /// Stray capacitance to ground, in farads.
+    pub stray: Quantity,
+}
+
+/// Switched capacitor banks: element k of a bank has 2ᵏ LSB.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Banks {
+    /// Bits of a self-term bank.
+    pub self_bits: Count,
+    /// LSB of a self-term bank, in farads; its spread is that of each element.
+    pub self_lsb: Quantity,
+    /// Bits of a coupling bank, without sign.
+    pub coupling_bits: Count,
+    /// LSB of a coupling bank, in farads; its spread is that of each element.
+    pub coupling_lsb: Quantity,
+    /// Couplings can be cross-connected: negative codes.
+    pub coupling_signed: bool,
+}
+
+/// Noise and bias DAC, one of each per cell.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drive {
+    /// Bits of the code.
+    pub dac_bits: Count,
+    /// Current at the largest code, in amperes; its spread is that of the gain between cells.
+    pub full_scale: Quantity,
+}
+
+/// Converter, one per cell.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adc {
+    /// Bits of the code: JESD204B's N.
+    pub bits: Count,
+    /// Voltage at the largest code; its spread is that of the gain between cells.
+    pub full_scale: Quantity,
+    /// Offset, in volts; spread in volts.
+    pub offset: Quantity,
+}
+
+/// Sample packing by JESD204B's transport layer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packing {
+    /// Bits of a packed sample: N′.
+    pub word_bits: Count,
+    /// Control bits of a packed sample: CS.
+    pub control_bits: Count,
+}
+
+/// Capture memory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// Frames that fit.
+    pub frames: Count,
+}
+
+impl Profile {
+    /// A profile that comes with the simulator.
+    ///
+    /// # Errors
+    /// [`ProfileError::Unknown`] if there is none of this name.
+    pub fn named(name: &str) -> Result<Self, ProfileError> {
+        let (name, text) = SHIPPED
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| ProfileError::Unknown { name: name.to_owned() })?;
+        Self::from_toml(text).map_err(|error| error.in_file(&format!("{name}.toml")))
+    }
+
+    /// Reads and checks a profile.
+    ///
+    /// # Errors
+    /// [`ProfileError::Syntax`] with line and field for what is not such a TOML document,
+    /// [`ProfileError::Field`] for a value, unit or spread that a board cannot have.
+    pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
+        let profile: Self = toml::from_str(text)
+            .map_err(|error| ProfileError::Syntax { file: None, message: error.to_string() })?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    /// The profile with these non-idealities switched off: their spreads are zero, the stray
+    /// capacitance is zero, the converter has 16 bits.
+    #[must_use]
+    pub fn without(mut self, switched_off: &BTreeSet<NonIdeality>) -> Self {
+        for what in switched_off {
+            match what {
+                NonIdeality::BankTolerance => {
+                    self.banks.self_lsb.spread = 0.0;
+                    self.banks.coupling_lsb.spread = 0.0;
+                }
+                NonIdeality::DriveMismatch => self.drive.full_scale.spread = 0.0,
+                NonIdeality::RTolerance => self.cell.r.spread = 0.0,
+                NonIdeality::LTolerance => self.cell.l.spread = 0.0,
+                NonIdeality::Stray => {
+                    self.cell.stray.value = 0.0;
+                    self.cell.stray.spread = 0.0;
+                }
+                NonIdeality::AdcGain => self.adc.full_scale.spread = 0.0,
+                NonIdeality::AdcOffset => {
+                    self.adc.offset.value = 0.0;
+                    self.adc.offset.spread = 0.0;
+                }
+                NonIdeality::AdcQuantisation => {
+                    self.adc.bits.value = 16;
+                    self.packing.word_bits.value = 16;
+                    self.packing.control_bits.value = 0;
+                }
+            }
+        }
+        self
+    }
+
+    /// Number of cells.
+    pub fn cell_count(&self) -> usize {
+        self.cells.value as usize
+    }
+
+    /// DAC LSB, in amperes.
+    pub fn dac_lsb_ampere(&self) -> f64 {
+        self.drive.full_scale.value / f64::from(full_scale_code(self.dac_bits()))
+    }
+
+    /// ADC LSB, in volts.
+    pub fn adc_lsb_volt(&self) -> f64 {
+        self.adc.full_scale.value / f64::from(full_scale_code(self.adc_bits()))
+    }
+
+    /// Sample period, in seconds.
+    pub fn sample_period_s(&self) -> f64 {
+        1.0 / self.clock.sample.value
+    }
+
+    /// Bits of the noise and bias DAC.
+    pub fn dac_bits(&self) -> u8 {
+        self.drive.dac_bits.value as u8
+    }
+
+    /// Bits of the ADC.
+    pub fn adc_bits(&self) -> u8 {
+        self.adc.bits.value as u8
+    }
+
+    /// Bits of a self-term bank.
+    pub fn self_bits(&self) -> u8 {
+        self.banks.self_bits.value as u8
+    }
+
+    /// Bits of a coupling bank.
+    pub fn coupling_bits(&self) -> u8 {
+        self.banks.coupling_bits.value as u8
+    }
+
+    fn check(&self) -> Result<(), ProfileError> {
+        let field = |field: &str, why: String| {
+            Err(ProfileError::Field { file: None, field: field.to_owned(), why })
+        };
+        let fits = !self.name.is_empty() && self.name.len() <= MAX_NAME && self.name.is_ascii();
+        if !fits {
+            return field("name", format!("must be 1 to {MAX_NAME} ASCII characters"));
+        }
+        let bank = u32::from(MAX_BANK_BITS);
+        let counts = [
+            ("cells", &self.cells, "1", 1, MAX_CELLS as u32),
+            ("banks.self_bits", &self.banks.self_bits, "bit", 1, bank),
+            ("banks.coupling_bits", &self.banks.coupling_bits, "bit", 1, bank),
+            ("drive.dac_bits", &self.drive.dac_bits, "bit", 2, 16),
+            ("adc.bits", &self.adc.bits, "bit", 2, 16),
+            ("packing.word_bits", &self.packing.word_bits, "bit", 12, 16),
+            ("packing.control_bits", &self.packing.control_bits, "bit", 0, 3),
+            ("capture.frames", &self.capture.frames, "1", 16, 1 << 20),
+        ];
+        for (name, count, unit, least, most) in counts {
+            if count.unit != unit {
+                return field(name, format!("unit must be {unit:?}, not {:?}", count.unit));
+            }
+            if !(least..=most).contains(&count.value) {
+                return field(name, format!("{} is outside {least} to {most}", count.value));
+            }
+        }
+        let word = self.packing.word_bits.value;
+        if word != 12 && word != 16 {
+            return field("packing.word_bits", format!("must be 12 or 16, not {word}"));
+        }
+        if self.adc.bits.value + self.packing.control_bits.value > word {
+            return field(
+                "packing.word_bits",
+                format!("{word} bits do not hold a sample and its control bits"),
+            );
+        }
+        let quantities = [
+            ("clock.sample", &self.clock.sample, "Hz", 1e3, 4e9, None),
+            ("cell.r", &self.cell.r, "ohm", 1e-3, 1e9, None),
+            ("cell.l", &self.cell.l, "H", 1e-12, 1e3, None),
+            ("cell.stray", &self.cell.stray, "F", 0.0, 1e-3, None),
+            ("banks.self_lsb", &self.banks.self_lsb, "F", 1e-18, 1e-3, None),
+            ("banks.coupling_lsb", &self.banks.coupling_lsb, "F", 1e-18, 1e-3, None),
+            ("drive.full_scale", &self.drive.full_scale, "A", 1e-12, 1e3, None),
+            ("adc.full_scale", &self.adc.full_scale, "V", 1e-9, 1e3, None),
+            ("adc.offset", &self.adc.offset, "V", -1e3, 1e3, Some("V")),
+        ];
+        for (name, quantity, unit, least, most, spread_unit) in quantities {
+            if quantity.unit != unit {
+                return field(name, format!("unit must be {unit:?}, not {:?}", quantity.unit));
+            }
+            if !(least..=most).contains(&quantity.value) {
+                let value = quantity.value;
+                return field(name, format!("{value} {unit} is outside {least} to {most}"));
+            }
+            if quantity.spread != 0.0 && quantity.spread_unit.as_deref() != spread_unit {
+                let wants = spread_unit.map_or("left out".to_owned(), |unit| format!("{unit:?}"));
+                return field(name, format!("spread_unit must be {wants}"));
+            }
+            let limit = if spread_unit.is_some() { 1e3 } else { MAX_SPREAD };
+            if !(0.0..=limit).contains(&quantity.spread) {
+                return field(name, format!("spread {} is outside 0 to {limit}", quantity.spread));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_profiles_are_valid_and_named_as_their_files() {
+        for name in NAMES {
+            assert_eq!(Profile::named(name).unwrap().name, name);
+        }
+        let error = Profile::named("rev-z").unwrap_err().to_string();
+        assert!(error.contains("rev-z") && error.contains("rev-a"), "{error}");
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        let text = SHIPPED[1].1;
+        for (from, to, expect) in [
+            ("unit = \"ohm\"", "unit = \"kohm\"", "cell.r"),
+            ("value = 820e-6", "value = -1.0", "cell.l"),
+            ("spread = 0.20", "spread = 0.5", "drive.full_scale"),
+            ("spread_unit = \"V\", ", "", "adc.offset"),
+            (
+                "value = 12, unit = \"bit\", provenance = \"design choice\" }\nfull_scale",
+                "value = 13, unit = \"bit\", provenance = \"design choice\" }\nfull_scale",
+                "packing.word_bits",
+            ),
+            ("value = 8, unit", "value = 9, unit", "cells"),
+            ("[capture]", "[capture]\ndepth = 1", "depth"),
+            ("coupling_signed = false\n", "", "coupling_signed"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            let error = Profile::from_toml(&changed).unwrap_err().to_string();
+            assert!(error.contains(expect), "{expect}: {error}");
+        }
+    }
+
+    #[test]
+    fn switching_off_all_leaves_no_spread() {
+        let profile = Profile::named("rev-a").unwrap().without(&NonIdeality::ALL.into());
+        let spreads = [
+            &profile.cell.r,
+            &profile.cell.l,
+            &profile.cell.stray,
+            &profile.banks.self_lsb,
+            &profile.banks.coupling_lsb,
+            &profile.drive.full_scale,
+            &profile.adc.full_scale,
+            &profile.adc.offset,
+        ];
+        assert!(spreads.iter().all(|quantity| quantity.spread == 0.0));
+        profile.check().unwrap();
+    }
+}
