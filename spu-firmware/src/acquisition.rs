@@ -198,14 +198,12 @@ impl Acquisition {
         self.conclude(board, session, output, tx)
     }
 
-    /// Frames of the next block: whole ones that are there, up to the next gap.
-    fn next_block(&self, largest: usize) -> u32 {
-        let here = self.held.min(u32::try_from(largest).unwrap_or(u32::MAX));
-        let to_gap = self.gaps.next().map(|at| at.saturating_sub(self.taken));
-        match to_gap.and_then(|frames| u32::try_from(frames).ok()) {
-            Some(frames) if frames > 0 => here.min(frames),
-            _ => here,
-        }
+    /// Frames of the next block: those that are there, up to the next gap.
+    fn next_block(&mut self, largest: usize) -> u32 {
+        self.skipped = self.skipped.saturating_add(self.gaps.take(self.taken));
+        let to_gap = self.gaps.next().map_or(u64::MAX, |at| at.saturating_sub(self.taken));
+        let most = u64::try_from(largest).unwrap_or(u64::MAX).min(to_gap);
+        self.held.min(u32::try_from(most).unwrap_or(u32::MAX))
     }
 
     /// True if a block of `frames` should be sent now rather than grow.
@@ -240,7 +238,6 @@ impl Acquisition {
         if board.read_fifo(octets).is_err() {
             return self.fail(board, "bus failed while frames were read");
         }
-        self.skipped = self.skipped.saturating_add(self.gaps.take(self.taken));
         let header = StreamHeader {
             block: self.blocks,
             first_frame: self.taken.saturating_add(self.skipped),

@@ -98,7 +98,7 @@ const fn command(direction: u8, address: u16) -> [u8; 4] {
     [direction, high, low, 0]
 }
 
-fn bus<E: embedded_hal::spi::Error>(error: E) -> BoardError {
+fn bus<E: embedded_hal::spi::Error>(error: &E) -> BoardError {
     BoardError::Bus(error.kind())
 }
 
@@ -107,7 +107,7 @@ impl<SPI: SpiDevice<u8>, CLOCK: Clock> Board for FpgaBoard<SPI, CLOCK> {
         let octets = bytemuck::cast_slice_mut::<u32, u8>(out);
         self.spi
             .transaction(&mut [Operation::Write(&command(READ, address)), Operation::Read(octets)])
-            .map_err(bus)?;
+            .map_err(|error| bus(&error))?;
         for word in out {
             *word = u32::from_be(*word);
         }
@@ -128,7 +128,7 @@ impl<SPI: SpiDevice<u8>, CLOCK: Clock> Board for FpgaBoard<SPI, CLOCK> {
                     Operation::Write(&command(WRITE, address)),
                     Operation::Write(octets),
                 ])
-                .map_err(bus)?;
+                .map_err(|error| bus(&error))?;
             address = address.wrapping_add(octets.len() as u16);
         }
         Ok(())
@@ -137,7 +137,7 @@ impl<SPI: SpiDevice<u8>, CLOCK: Clock> Board for FpgaBoard<SPI, CLOCK> {
     fn read_fifo(&mut self, out: &mut [u8]) -> Result<(), BoardError> {
         self.spi
             .transaction(&mut [Operation::Write(&command(READ, regs::FIFO)), Operation::Read(out)])
-            .map_err(bus)
+            .map_err(|error| bus(&error))
     }
 
     fn now_us(&mut self) -> u64 {

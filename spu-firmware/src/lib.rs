@@ -55,8 +55,9 @@ pub const FIRMWARE_VERSION: [u16; 3] = [
     number(env!("CARGO_PKG_VERSION_PATCH")),
 ];
 
-/// Memory of a dispatcher, in bytes, board not counted.
+/// Most memory of a dispatcher, in bytes, board not counted.
 pub const MAX_MEMORY: usize = 24 * 1024;
+const _: () = assert!(size_of::<Dispatcher<()>>() <= MAX_MEMORY);
 
 /// The number that `digits` are.
 const fn number(digits: &str) -> u16 {

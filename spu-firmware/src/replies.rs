@@ -85,10 +85,9 @@ impl Replies {
         let kept = self.kept.iter().find(|reply| reply.age > 0 && reply.sequence == sequence);
         match kept {
             Some(reply) if reply.opcode == opcode => Known::Kept(reply),
-            Some(_) => Known::Gone,
             None if self.is_empty() => Known::New,
             None if sequence.wrapping_sub(self.newest).cast_signed() > 0 => Known::New,
-            None => Known::Gone,
+            _ => Known::Gone,
         }
     }
 

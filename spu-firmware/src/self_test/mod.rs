@@ -41,14 +41,14 @@ const _: () = assert!(SelfTestReply::NAMES.len() == 6);
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// The bus failed: no test can tell anything.
-    Bus(BoardError),
+    Refused(Refusal),
     /// A value differs.
     Mismatch { expected: u32, found: u32 },
 }
 
 impl From<BoardError> for Fault {
     fn from(error: BoardError) -> Self {
-        Self::Bus(error)
+        Self::Refused(error.into())
     }
 }
 
@@ -93,12 +93,12 @@ fn record(
     report: &mut SelfTestReply,
     test: Test,
     outcome: Result<(), Fault>,
-) -> Result<(), BoardError> {
+) -> Result<(), Refusal> {
     let bit = 1_u32.wrapping_shl(test as u32);
     report.ran |= bit;
     match outcome {
         Ok(()) => Ok(()),
-        Err(Fault::Bus(error)) => Err(error),
+        Err(Fault::Refused(refusal)) => Err(refusal),
         Err(Fault::Mismatch { expected, found }) => {
             log!(warn, "self test {} failed: expected {}, found {}", test as u32, expected, found);
             if report.failed == 0 {

@@ -19,11 +19,7 @@ pub(super) fn identity(board: &mut impl Board, identity: &Identity) -> Result<()
     equal(regs::MAGIC_VALUE, magic)?;
     let found = match Identity::read(board) {
         Ok(found) => found.info,
-        Err(Refusal { code: ErrorCode::Bus, .. }) => {
-            // Read again, for the error itself.
-            board.read_regs(regs::MAGIC, &mut [0])?;
-            return Err(Fault::Mismatch { expected: 0, found: u32::from(ErrorCode::Bus as u16) });
-        }
+        Err(refusal) if refusal.code == ErrorCode::Bus => return Err(Fault::Refused(refusal)),
         Err(Refusal { detail, .. }) => {
             // An identity register reads wrong: its address tells which.
             return Err(Fault::Mismatch { expected: 0, found: u32::from(detail) });
