@@ -18,12 +18,12 @@ use spu_protocol::payload::{
     RegsRequest, SelfTestReply, StreamHeader, Writer, exact, split,
 };
 
-pub const CELLS: usize = 3;
+pub(crate) const CELLS: usize = 3;
 /// Frames in a whole stream block.
-pub const BLOCK_FRAMES: u64 = 4;
+pub(crate) const BLOCK_FRAMES: u64 = 4;
 
 /// What the link does to a frame from the device.
-pub enum Fate {
+pub(crate) enum Fate {
     Deliver,
     Drop,
     Twice,
@@ -42,26 +42,26 @@ pub enum Fate {
 }
 
 /// Decides the fate of each frame from the device, given its header and payload.
-pub type Rule = Box<dyn FnMut(&Header, &[u8]) -> Fate + Send>;
+pub(crate) type Rule = Box<dyn FnMut(&Header, &[u8]) -> Fate + Send>;
 
 /// The device and what may be changed about it.
-pub struct Fake {
-    pub info: InfoReply,
-    pub versions: (u8, u8),
-    pub rule: Rule,
+pub(crate) struct Fake {
+    pub(crate) info: InfoReply,
+    pub(crate) versions: (u8, u8),
+    pub(crate) rule: Rule,
     /// Requests that were executed, in order.
-    pub executed: Vec<Opcode>,
+    pub(crate) executed: Vec<Opcode>,
     /// Requests that came, repeated ones too.
-    pub received: Vec<Opcode>,
+    pub(crate) received: Vec<Opcode>,
     /// Refuses everything but hello with this error.
-    pub refuse: Option<ErrorReply>,
+    pub(crate) refuse: Option<ErrorReply>,
     /// Frames that are lost before each block.
-    pub lose: u64,
+    pub(crate) lose: u64,
     /// Kept ticks at which sampling stops advancing.
-    pub stall_at: Option<u64>,
-    pub unplugged: bool,
+    pub(crate) stall_at: Option<u64>,
+    pub(crate) unplugged: bool,
     /// Bytes that are always there to read.
-    pub babble: Option<u8>,
+    pub(crate) babble: Option<u8>,
     session: u32,
     sequence: u32,
     cached: Vec<u8>,
@@ -84,9 +84,9 @@ struct Run {
 
 /// The host's end.
 #[derive(Clone)]
-pub struct FakeLink(pub Arc<Mutex<Fake>>);
+pub(crate) struct FakeLink(pub Arc<Mutex<Fake>>);
 
-pub fn info() -> InfoReply {
+pub(crate) fn info() -> InfoReply {
     let mut info: InfoReply = bytemuck::Zeroable::zeroed();
     info.profile[..4].copy_from_slice(b"fake");
     InfoReply {
@@ -117,7 +117,7 @@ pub fn info() -> InfoReply {
 }
 
 impl FakeLink {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Fake {
             info: info(),
             versions: (1, 1),
@@ -140,18 +140,18 @@ impl FakeLink {
         })))
     }
 
-    pub fn with(change: impl FnOnce(&mut Fake)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Fake)) -> Self {
         let link = Self::new();
         link.set(change);
         link
     }
 
-    pub fn set<T>(&self, change: impl FnOnce(&mut Fake) -> T) -> T {
+    pub(crate) fn set<T>(&self, change: impl FnOnce(&mut Fake) -> T) -> T {
         change(&mut self.0.lock().unwrap())
     }
 
     /// Applies `fate` to the first `times` frames for which `which` holds.
-    pub fn rule(
+    pub(crate) fn rule(
         &self,
         times: usize,
         mut which: impl FnMut(&Header, &[u8]) -> bool + Send + 'static,
@@ -171,7 +171,7 @@ impl FakeLink {
     }
 }
 
-pub fn is(opcode: Opcode) -> impl FnMut(&Header, &[u8]) -> bool {
+pub(crate) fn is(opcode: Opcode) -> impl FnMut(&Header, &[u8]) -> bool {
     move |header, _| header.opcode == opcode as u16
 }
 
@@ -223,7 +223,7 @@ impl Link for FakeLink {
     }
 }
 
-pub fn wire(header: &Header, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn wire(header: &Header, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![0; max_encoded(payload.len())];
     let len = encode(header, &[payload], &mut out).unwrap();
     out.truncate(len);
@@ -231,7 +231,7 @@ pub fn wire(header: &Header, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Code of cell `cell` in kept frame `frame`.
-pub fn code(frame: u64, cell: usize) -> AdcCode {
+pub(crate) fn code(frame: u64, cell: usize) -> AdcCode {
     AdcCode((frame as i64 * 7 + cell as i64 * 100) as i16 % 2000)
 }
 
