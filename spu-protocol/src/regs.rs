@@ -305,7 +305,7 @@ pub const fn adc_gain(index: usize) -> u16 {
 /// Elements of [`adc_gain`] in the map.
 pub const ADC_GAIN_LEN: usize = 64;
 
-/// Noise generator seed, word w of cell c at index 4 c + w; not all zero.
+/// Noise generator seed, word w of cell c at index 4 c + w; all zero: that of power-up.
 pub const fn noise_seed(index: usize) -> u16 {
     debug_assert!(index < NOISE_SEED_LEN);
     0x1800 + 4 * index as u16
@@ -1125,7 +1125,7 @@ pub static MAP: &[Register] = &[
         access: Access::Rw,
         reset: 0,
         fields: &[Field { name: "value", shift: 0, width: 32, doc: "" }],
-        doc: "Noise generator seed, word w of cell c at index 4 c + w; not all zero",
+        doc: "Noise generator seed, word w of cell c at index 4 c + w; all zero: that of power-up",
     },
     Register {
         name: "SUM",

@@ -205,7 +205,7 @@ module spu_regs #(
     assign adc_gain_re = re && region[8];
     assign adc_gain_we = we && region[8];
 
-    // Noise generator seed, word w of cell c at index 4 c + w; not all zero.
+    // Noise generator seed, word w of cell c at index 4 c + w; all zero: that of power-up.
     assign noise_seed_index = addr[9:2];
     localparam [31:0] NOISE_SEED_LEN = (4 * CELLS < 256) ? 4 * CELLS : 256;
     assign region[9] = aligned && addr[15:10] == 6'h6 && {24'd0, noise_seed_index} < NOISE_SEED_LEN;
