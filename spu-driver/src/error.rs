@@ -84,8 +84,8 @@ pub enum Error {
         /// Number of frames.
         frames: u64,
     },
-    /// This board cannot do what was asked for.
-    #[error("this board cannot do it: {}", reasons.join("; "))]
+    /// This board, or this build, cannot do what was asked for.
+    #[error("not supported: {}", reasons.join("; "))]
     Unsupported {
         /// Every reason.
         reasons: Vec<String>,

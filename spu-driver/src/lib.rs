@@ -14,11 +14,14 @@ pub mod linalg;
 pub mod link;
 pub mod matrix;
 pub mod model;
+pub mod open;
 pub mod plan;
 mod readout;
 pub mod sample;
 pub mod scaling;
 pub mod seeds;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod spread;
 pub mod stats;
 mod timing;
@@ -31,4 +34,5 @@ pub use device::{
 };
 pub use error::Error;
 pub use link::Link;
+pub use open::{default_uri, list, open, open_copies, open_default};
 pub use uri::DeviceUri;

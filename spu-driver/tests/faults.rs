@@ -353,9 +353,9 @@ fn an_answer_to_another_operation_is_corrupt() {
 
 #[test]
 fn replies_of_the_wrong_length_are_corrupt() {
+    type Call = fn(&mut Client<FakeLink>) -> Result<(), Error>;
     let link = FakeLink::new();
     let mut device = open(&link);
-    type Call = fn(&mut Client<FakeLink>) -> Result<(), Error>;
     let cases: [(Opcode, Call); 7] = [
         (Opcode::Ping, |device| device.ping(b"xyz", soon())),
         (Opcode::ReadRegs, |device| device.read_regs(0, &mut [0; 3], soon())),

@@ -43,9 +43,16 @@ pub(super) fn acquire<L: Link>(
         return Ok(nothing(plan, info));
     }
     let blocks = Blocks::new(info, plan, sink)?;
-    let mut run = Run { blocks, done: None, started: false, damage: None };
+    let mut run = Run {
+        blocks,
+        cells: info.raw.cells,
+        done: None,
+        started: false,
+        damage: None,
+        programming: Duration::ZERO,
+    };
     let clock = Clock::start(session);
-    match run.follow(session, info, plan, deadline, cancel) {
+    match run.follow(session, plan, deadline, cancel) {
         Ok((status, outcome)) => {
             let phases = clock.phases(session, &run);
             run.report(&status, outcome, info, plan, phases)
@@ -105,12 +112,15 @@ fn nothing(plan: &AcquirePlan, info: &BoardInfo) -> Report {
 /// An acquisition under way.
 struct Run<'a> {
     blocks: Blocks<'a>,
+    cells: u16,
     /// What the `AcquireDone` event said.
     done: Option<Box<StatusView>>,
     /// The device has confirmed the start; an end that it reports before is an earlier one's.
     started: bool,
     /// Why the acquisition cannot go on.
     damage: Option<Error>,
+    /// Time spent waiting for the start to be confirmed.
+    programming: Duration,
 }
 
 impl Events for Run<'_> {
@@ -120,11 +130,10 @@ impl Events for Run<'_> {
         }
         match opcode {
             Opcode::StreamBlock => self.damage = self.blocks.take(payload).err(),
-            Opcode::AcquireDone if self.started => match StatusView::parse(payload) {
-                Some(status) => self.done = Some(Box::new(status)),
-                // Its checksum was right, so asking again would give the same; the poll does ask.
-                None => tracing::warn!("the end of the acquisition was reported malformed"),
-            },
+            // One that makes no sense is not made better by asking again; the poll does ask.
+            Opcode::AcquireDone if self.started => {
+                self.done = parse_status(payload, self.cells).ok();
+            }
             _ => {}
         }
     }
@@ -135,14 +144,15 @@ impl Run<'_> {
     fn follow<L: Link>(
         &mut self,
         session: &mut Session<L>,
-        info: &BoardInfo,
         plan: &AcquirePlan,
         deadline: Deadline,
         cancel: &CancelHandle,
     ) -> Result<(Box<StatusView>, Outcome), Error> {
         let mut granted = if plan.stream { WINDOW } else { 0 };
         let start = request(plan, granted);
+        let waited = session.waited();
         session.request(Opcode::Acquire, &[bytemuck::bytes_of(&start)], deadline, self)?;
+        self.programming = session.waited().saturating_sub(waited);
         self.started = true;
         let total = u64::from(plan.count.get());
         let mut heard = Instant::now();
@@ -158,7 +168,7 @@ impl Run<'_> {
             }
             if cancel.is_cancelled() {
                 let reply = session.request(Opcode::Cancel, &[], deadline, self)?;
-                let status = parse_status(reply, info)?;
+                let status = parse_status(reply, self.cells)?;
                 if let Some(error) = self.damage.take() {
                     return Err(error);
                 }
@@ -182,7 +192,7 @@ impl Run<'_> {
                 }
             } else if heard.elapsed() >= SILENCE {
                 let reply = session.request(Opcode::AcquireStatus, &[], deadline, self)?;
-                let status = parse_status(reply, info)?;
+                let status = parse_status(reply, self.cells)?;
                 heard = Instant::now();
                 shown = heard;
                 sent = sent.max(status.status.blocks);
@@ -245,9 +255,9 @@ fn request(plan: &AcquirePlan, granted: u64) -> AcquireRequest {
     }
 }
 
-fn parse_status(reply: &[u8], info: &BoardInfo) -> Result<Box<StatusView>, Error> {
-    StatusView::parse(reply)
-        .filter(|view| view.status.cells == info.raw.cells)
+fn parse_status(payload: &[u8], cells: u16) -> Result<Box<StatusView>, Error> {
+    StatusView::parse(payload)
+        .filter(|view| view.status.cells == cells)
         .map(Box::new)
         .ok_or_else(|| Error::Corrupt { what: "the acquisition's state is malformed".into() })
 }
@@ -301,18 +311,18 @@ impl Clock {
         }
     }
 
-    /// Waiting counts as acquiring until all ticks are kept and as transfer after; what is neither
-    /// waiting, building nor sending is decoding, the sink's own time left out.
+    /// What is neither waiting, building nor sending is decoding, the sink's own time left out. A
+    /// link that works while it is waited for moves its bytes in that time too.
     fn phases<L: Link>(&self, session: &Session<L>, run: &Run<'_>) -> Phases {
-        let waited = session.waited() - self.waited;
-        let encode = session.sending.encode - self.encode;
-        let write = session.sending.write - self.write;
-        let busy = waited + encode + write + run.blocks.sink_time();
+        let waited = session.waited().saturating_sub(self.waited);
+        let encode = session.sending.encode.saturating_sub(self.encode);
+        let transfer = session.sending.write.saturating_sub(self.write);
+        let busy = waited + encode + transfer + run.blocks.sink_time();
         Phases {
             encode,
-            program: Duration::ZERO,
-            acquire: waited,
-            transfer: write,
+            program: run.programming,
+            acquire: waited.saturating_sub(run.programming),
+            transfer,
             decode: self.start.elapsed().saturating_sub(busy),
         }
     }

@@ -237,7 +237,7 @@ const CHUNK: usize = RegsRequest::MAX_COUNT as usize;
 fn chunks(address: u16, count: usize) -> Result<impl Iterator<Item = u16>, Error> {
     let end = usize::from(address) + 4 * count;
     if end > usize::from(u16::MAX) + 1 {
-        return Err(Error::Device { code: ErrorCode::BadAddress, detail: u16::MAX & !3 });
+        return Err(Error::Device { code: ErrorCode::BadAddress, detail: 0xfffc });
     }
     Ok((address..=u16::MAX).step_by(4 * CHUNK))
 }

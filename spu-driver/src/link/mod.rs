@@ -1,5 +1,11 @@
 //! Links: how bytes travel between this host and a device.
 
+#[cfg(feature = "sim")]
+mod in_process;
+
+#[cfg(feature = "sim")]
+pub use in_process::InProcess;
+
 use crate::device::Deadline;
 use crate::error::Error;
 

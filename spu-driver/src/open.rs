@@ -1,0 +1,187 @@
+//! Opens and lists devices.
+
+use serde::Serialize;
+
+use crate::device::Device;
+use crate::error::Error;
+use crate::uri::DeviceUri;
+
+/// Environment variable that names the default device.
+pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
+/// Time within which a device opens.
+#[cfg(feature = "sim")]
+const OPEN_SECS: u64 = 10;
+
+/// Opens the device that a URI names.
+///
+/// ```
+/// # #[cfg(feature = "sim")] {
+/// let device = spu_driver::open("sim:profile=rev-a,seed=7")?;
+/// assert_eq!(device.info().profile, "rev-a");
+/// # }
+/// # Ok::<(), spu_driver::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::BadUri`], [`Error::NotFound`], [`Error::Denied`], [`Error::Busy`], [`Error::Version`];
+/// [`Error::Unsupported`] for a link that this build does not have; link errors.
+pub fn open(uri: &str) -> Result<Box<dyn Device>, Error> {
+    uri.parse::<DeviceUri>()?.open()
+}
+
+/// URI of the default device: `SPU_DEVICE`, or `sim` where it is not set.
+pub fn default_uri() -> String {
+    std::env::var(DEVICE_VARIABLE)
+        .ok()
+        .filter(|uri| !uri.is_empty())
+        .unwrap_or_else(|| "sim".into())
+}
+
+/// Opens the default device.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_default() -> Result<Box<dyn Device>, Error> {
+    open(&default_uri())
+}
+
+/// Opens `count` copies of a board. One simulator URI stands for its copies `copy`, `copy + 1` …;
+/// otherwise `uris` is a list of `count` URIs, separated by commas.
+///
+/// # Errors
+/// [`Error::BadUri`] if the list is of another length; as [`open`].
+pub fn open_copies(uris: &str, count: usize) -> Result<Vec<Box<dyn Device>>, Error> {
+    copies(uris, count)?.iter().map(DeviceUri::open).collect()
+}
+
+fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
+    let bad = |why: String| Error::BadUri { uri: uris.into(), why };
+    let list = DeviceUri::parse_list(uris)?;
+    match &list[..] {
+        [DeviceUri::Sim(options)] => (0..count)
+            .map(|number| {
+                let copy = u32::try_from(number).ok().and_then(|n| options.copy.checked_add(n));
+                let copy = copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
+                let mut options = options.clone();
+                options.copy = copy;
+                Ok(DeviceUri::Sim(options))
+            })
+            .collect(),
+        list if list.len() == count => Ok(list.to_vec()),
+        list => Err(bad(format!(
+            "it names {} where {count} copies are asked for; name each, separated by commas, or \
+             use one sim URI",
+            match list.len() {
+                1 => "1 device".to_owned(),
+                many => format!("{many} devices"),
+            }
+        ))),
+    }
+}
+
+impl DeviceUri {
+    /// Opens this device.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(&self) -> Result<Box<dyn Device>, Error> {
+        match self {
+            #[cfg(feature = "sim")]
+            Self::Sim(options) => {
+                let deadline = crate::device::Deadline::after_secs(OPEN_SECS);
+                Ok(Box::new(crate::sim::open_sim(options, deadline)?))
+            }
+            #[cfg(not(feature = "sim"))]
+            Self::Sim(_) => Err(self.absent("simulator (cargo feature `sim`)")),
+            Self::Serial { .. } => Err(self.absent("serial link")),
+            Self::Usb { .. } => Err(self.absent("USB link")),
+            Self::Tcp { .. } => Err(self.absent("TCP link")),
+            Self::Unix { .. } => Err(self.absent("Unix socket link")),
+            Self::Qemu => Err(self.absent("emulated microcontroller")),
+            Self::Rtl => Err(self.absent("RTL simulator")),
+            Self::Replay { .. } => Err(self.absent("player of recordings")),
+        }
+    }
+
+    fn absent(&self, what: &str) -> Error {
+        let available =
+            if cfg!(feature = "sim") { "it has `sim`" } else { "it has no link at all" };
+        Error::Unsupported {
+            reasons: vec![format!("{self}: this build has no {what}; {available}")],
+        }
+    }
+}
+
+/// Devices at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listing {
+    /// Devices that were found.
+    pub devices: Vec<Listed>,
+    /// Schemes that this build does not search.
+    pub not_searched: Vec<&'static str>,
+}
+
+/// A device that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its URI.
+    pub uri: String,
+    /// What it is, in a line.
+    pub description: String,
+}
+
+/// Looks for devices. The simulator is there once a profile.
+pub fn list() -> Listing {
+    #[cfg(feature = "sim")]
+    let devices = crate::sim::profiles();
+    #[cfg(not(feature = "sim"))]
+    let devices = Vec::new();
+    Listing { devices, not_searched: vec!["serial", "usb", "tcp", "unix", "qemu", "rtl"] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(uris: &str, count: usize) -> Vec<String> {
+        copies(uris, count).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn one_simulator_stands_for_its_copies() {
+        assert_eq!(
+            texts("sim:seed=7", 3),
+            [
+                "sim:profile=rev-a,seed=7,copy=0",
+                "sim:profile=rev-a,seed=7,copy=1",
+                "sim:profile=rev-a,seed=7,copy=2"
+            ]
+        );
+        assert_eq!(texts("sim:copy=4", 1), ["sim:profile=rev-a,seed=0,copy=4"]);
+        assert!(texts("sim", 0).is_empty());
+        let error = copies("sim:copy=4294967295", 2).unwrap_err();
+        assert!(error.to_string().contains("2^32 - 1"), "{error}");
+    }
+
+    #[test]
+    fn other_copies_are_named_one_by_one() {
+        assert_eq!(
+            texts("sim:copy=9,fault=hang,serial:/dev/ttyACM0", 2),
+            ["sim:profile=rev-a,seed=0,copy=9,fault=hang", "serial:/dev/ttyACM0"]
+        );
+        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("qemu", 0)] {
+            let error = copies(uris, count).unwrap_err();
+            assert!(matches!(error, Error::BadUri { .. }), "{error}");
+            assert!(error.to_string().contains(&format!("{count} copies")), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_that_this_build_lacks_are_said_to_be_missing() {
+        for uri in ["serial:x", "usb:1:2", "tcp:a:1", "unix:/a", "qemu", "rtl", "replay:a.spu"] {
+            let error = open(uri).err().expect("there is no such link");
+            let Error::Unsupported { reasons } = &error else { panic!("{error}") };
+            assert!(reasons[0].contains("this build has no"), "{reasons:?}");
+        }
+    }
+}
