@@ -28,7 +28,7 @@ impl Input {
     /// so is ended here, or it would take the next one with it.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         if bytes.len() > CAPACITY.saturating_sub(self.end) {
-            self.buffer.copy_within(self.start..self.end, 0);
+            self.buffer.rotate_left(self.start.min(CAPACITY));
             self.end = self.end.saturating_sub(self.start);
             self.start = 0;
         }

@@ -63,7 +63,8 @@ fn a_sound_board_passes_and_keeps_its_settings() {
 /// Each planted fault is found by its own test and no other.
 #[test]
 fn each_fault_is_found_by_its_test() {
-    let faults: [(fn(&mut Fpga), u32); 7] = [
+    type Plant = fn(&mut Fpga);
+    let faults: [(Plant, u32); 7] = [
         (|fpga| fpga.set_word(regs::SERIAL_LO, 1), 0),
         (|fpga| fpga.faults.scratch_low = 1 << 13, 1),
         (|fpga| fpga.faults.bank_low = 4, 2),

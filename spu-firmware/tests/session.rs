@@ -231,9 +231,9 @@ fn a_board_without_its_gateware_is_told_apart() {
         (regs::BANKS, 0),
         (regs::BANKS, 16 | 4 << 8),
         (regs::CONVERTERS, 0),
-        (regs::CONVERTERS, 14 | 17 << 8 | 16 << 16 | 1 << 28),
-        (regs::CONVERTERS, 14 | 12 << 8 | 12 << 16 | 1 << 24 | 1 << 28),
-        (regs::CONVERTERS, 14 | 12 << 8 | 12 << 16 | 2 << 28),
+        (regs::CONVERTERS, 0x0E | 17 << 8 | 16 << 16 | 1 << 28),
+        (regs::CONVERTERS, 0x0E | 12 << 8 | 12 << 16 | 1 << 24 | 1 << 28),
+        (regs::CONVERTERS, 0x0E | 12 << 8 | 12 << 16 | 2 << 28),
         (regs::CAPTURE_FRAMES, 0),
     ] {
         let mut bench = Bench::new();

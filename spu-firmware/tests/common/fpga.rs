@@ -11,6 +11,7 @@ use spu_protocol::regs::{self, Access, control, mode, status};
 
 /// What can be broken.
 #[derive(Debug, Default, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "independent faults")]
 pub struct Faults {
     /// Bus transactions that still work; `None`: all.
     pub bus_after: Option<u64>,
@@ -73,7 +74,7 @@ impl Fpga {
         set(regs::GATEWARE_ID, GATEWARE_ID);
         set(regs::BOARD, 1 | (cells as u32) << 16);
         set(regs::BANKS, 4 | 6 << 8 | regs::banks::COUPLING_SIGNED);
-        let converters = 14 | u32::from(adc_bits) << 8 | u32::from(word_bits) << 16;
+        let converters = 0x0E | u32::from(adc_bits) << 8 | u32::from(word_bits) << 16;
         set(regs::CONVERTERS, converters | u32::from(control_bits) << 24 | 1 << 28);
         set(regs::SAMPLE_CLOCK_HZ, 12_000_000);
         set(regs::CAPTURE_FRAMES, 1024);
