@@ -34,8 +34,10 @@ use core::iter::repeat;
 use crate::code::AdcCode;
 use crate::payload::InfoReply;
 
-/// Words that the fast paths take at once.
-const BLOCK: usize = 8;
+/// Words that the fast paths take at once, in the 16-bit lanes of a `u64`.
+const LANES: usize = 4;
+/// The lowest bit of every lane.
+const EVERY_LANE: u64 = 0x0001_0001_0001_0001;
 
 /// Layout of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,11 +181,9 @@ impl FrameFormat {
         if !control.is_empty() && control.len() != codes.len() {
             return Err(FormatError::Control { control: control.len(), codes: codes.len() });
         }
-        if self.word_bits == 16 {
-            self.pack_16(codes, control, out);
-        } else if self.frame_samples().is_multiple_of(2) {
-            // No filling between frames: a run of frames is laid out as one long frame.
-            self.pack_12(codes, control, out);
+        if self.is_filled() {
+            // A run of frames is laid out as one long frame.
+            self.pack_run(codes, control, out);
         } else {
             let samples = self.frame_samples();
             let mut control = control;
@@ -191,7 +191,7 @@ impl FrameFormat {
                 codes.chunks_exact(samples).zip(out.chunks_exact_mut(self.frame_octets()))
             {
                 let (frame, rest) = control.split_at_checked(samples).unwrap_or_default();
-                self.pack_12(codes, frame, out);
+                self.pack_run(codes, frame, out);
                 control = rest;
             }
         }
@@ -204,8 +204,12 @@ impl FrameFormat {
     /// [`FormatError::Length`] if `codes` is not as many frames as `octets`; nothing is written
     /// then.
     pub fn unpack(&self, octets: &[u8], codes: &mut [AdcCode]) -> Result<(), FormatError> {
-        let sign = 16 - u32::from(self.sample_bits);
-        self.unpack_words(octets, codes, |word| AdcCode(word.cast_signed() >> sign))
+        self.unpack_words(octets, codes, |word| AdcCode(word.cast_signed()))?;
+        // Apart from the unpacking, where it would keep the lanes from being stored as one.
+        for code in codes {
+            code.0 >>= 16 - u32::from(self.sample_bits);
+        }
+        Ok(())
     }
 
     /// Unpacks the control bits of whole frames, one value of CS bits a sample.
@@ -227,6 +231,11 @@ impl FrameFormat {
         }
     }
 
+    /// True if the words fill the frame.
+    const fn is_filled(&self) -> bool {
+        self.word_bits == 16 || self.frame_samples().is_multiple_of(2)
+    }
+
     const fn control_mask(&self) -> u8 {
         (1 << self.control_bits) - 1
     }
@@ -237,57 +246,69 @@ impl FrameFormat {
     }
 
     /// The word of a code, aligned to bit 15 whatever N′.
-    fn word(&self, code: AdcCode, control: u8) -> u16 {
+    fn word(self, code: AdcCode, control: u8) -> u16 {
         code.0.cast_unsigned() << (16 - u32::from(self.sample_bits))
             | u16::from(control & self.control_mask()) << self.control_shift()
     }
 
-    /// The words of a block, aligned to bit 15.
-    fn words(&self, codes: &[AdcCode; BLOCK], control: &[u8; BLOCK]) -> [u16; BLOCK] {
-        core::array::from_fn(|i| self.word(codes[i], control[i]))
+    /// The words of four codes, each aligned to bit 15 of its 16-bit lane, the first in the lowest
+    /// lane.
+    fn lanes(self, codes: [AdcCode; LANES], control: [u8; LANES]) -> u64 {
+        let sample_mask = 0xffff >> (16 - u32::from(self.sample_bits));
+        let codes: u64 = bytemuck::cast(codes);
+        // Each control octet to the low end of its lane.
+        let control = u64::from(u32::from_le_bytes(control));
+        let control = (control | control << 16) & 0x0000_ffff_0000_ffff;
+        let control = (control | control << 8) & 0x00ff_00ff_00ff_00ff;
+        (codes & (EVERY_LANE * sample_mask)) << (16 - u32::from(self.sample_bits))
+            | (control & (EVERY_LANE * u64::from(self.control_mask()))) << self.control_shift()
     }
 
-    fn pack_16(&self, codes: &[AdcCode], control: &[u8], out: &mut [u8]) {
-        let (blocks, codes) = codes.as_chunks::<BLOCK>();
-        let (control_blocks, control) = control.as_chunks::<BLOCK>();
-        let (out_blocks, out) = out.as_chunks_mut::<{ 2 * BLOCK }>();
-        let control_blocks = control_blocks.iter().chain(repeat(&[0; BLOCK]));
-        for ((codes, control), out) in blocks.iter().zip(control_blocks).zip(out_blocks) {
-            let words = self.words(codes, control).map(u16::to_be);
-            out.copy_from_slice(bytemuck::bytes_of(&words));
-        }
-        let control = control.iter().chain(repeat(&0));
-        for ((&code, &control), out) in codes.iter().zip(control).zip(out.as_chunks_mut().0) {
-            *out = self.word(code, control).to_be_bytes();
-        }
-    }
-
-    fn pack_12(&self, codes: &[AdcCode], control: &[u8], out: &mut [u8]) {
-        let (blocks, codes) = codes.as_chunks::<BLOCK>();
-        let (control_blocks, control) = control.as_chunks::<BLOCK>();
-        let (out_blocks, out) = out.as_chunks_mut::<12>();
-        let control_blocks = control_blocks.iter().chain(repeat(&[0; BLOCK]));
-        for ((codes, control), out) in blocks.iter().zip(control_blocks).zip(out_blocks) {
-            let words = self.words(codes, control).map(u64::from);
-            let four =
-                |w: &[u64]| (w[0] << 48 | w[1] << 36 | w[2] << 24 | w[3] << 12).to_be_bytes();
-            out[..6].copy_from_slice(&four(&words[..4])[..6]);
-            out[6..].copy_from_slice(&four(&words[4..])[..6]);
-        }
-        let mut control = control.iter().chain(repeat(&0));
-        let mut word = |code: Option<&AdcCode>| {
-            code.zip(control.next())
-                .map_or(0, |(&code, &control)| u32::from(self.word(code, control)))
-        };
-        for (codes, out) in codes.chunks(2).zip(out.chunks_mut(3)) {
-            let pair = word(codes.first()) << 16 | word(codes.get(1)) << 4;
-            // A lone word at the end of a frame takes two octets.
-            out.copy_from_slice(&pair.to_be_bytes()[..out.len()]);
+    /// Packs a run of words that no filling interrupts.
+    fn pack_run(&self, codes: &[AdcCode], control: &[u8], out: &mut [u8]) {
+        let (control_blocks, control) = control.as_chunks();
+        if control.is_empty() && control_blocks.is_empty() {
+            self.pack_with(codes, repeat([0; LANES]), repeat(0), out);
+        } else {
+            self.pack_with(codes, control_blocks.iter().copied(), control.iter().copied(), out);
         }
     }
 
-    /// Calls `value` with each word, aligned to bit 15. Below the word's N′ bits there may be
-    /// anything.
+    /// Packs a run; `control_blocks` and then `control` give as many values as there are codes.
+    fn pack_with(
+        self,
+        codes: &[AdcCode],
+        control_blocks: impl Iterator<Item = [u8; LANES]>,
+        control: impl Iterator<Item = u8>,
+        out: &mut [u8],
+    ) {
+        let (blocks, codes) = codes.as_chunks();
+        let blocks = blocks.iter().zip(control_blocks).map(|(codes, ctl)| self.lanes(*codes, ctl));
+        let mut words = codes.iter().zip(control).map(|(code, ctl)| self.word(*code, ctl));
+        if self.word_bits == 16 {
+            let (out_blocks, out) = out.as_chunks_mut();
+            for (lanes, out) in blocks.zip(out_blocks) {
+                let words: [u16; LANES] = bytemuck::cast(lanes);
+                *out = bytemuck::cast::<_, [u8; 2 * LANES]>(words.map(u16::to_be));
+            }
+            for (word, out) in words.zip(out.as_chunks_mut().0) {
+                *out = word.to_be_bytes();
+            }
+        } else {
+            let (out_blocks, out) = out.as_chunks_mut::<6>();
+            for (lanes, out) in blocks.zip(out_blocks) {
+                out.copy_from_slice(&join_12(lanes).to_be_bytes()[..6]);
+            }
+            for out in out.chunks_mut(3) {
+                let mut word = || words.next().map_or(0, u32::from);
+                let pair = word() << 16 | word() << 4;
+                // A lone word at the end of a frame takes two octets.
+                out.copy_from_slice(&pair.to_be_bytes()[..out.len()]);
+            }
+        }
+    }
+
+    /// Calls `value` with each word, aligned to bit 15.
     fn unpack_words<T>(
         &self,
         octets: &[u8],
@@ -299,7 +320,7 @@ impl FrameFormat {
             for (out, word) in out.iter_mut().zip(octets.as_chunks().0) {
                 *out = value(u16::from_be_bytes(*word));
             }
-        } else if self.frame_samples().is_multiple_of(2) {
+        } else if self.is_filled() {
             unpack_12(octets, out, value);
         } else {
             for (out, octets) in out
@@ -313,30 +334,34 @@ impl FrameFormat {
     }
 }
 
+/// Four words of 12 bits, each at the top of a 16-bit lane and the first in the lowest lane, side
+/// by side from bit 63 down.
+const fn join_12(lanes: u64) -> u64 {
+    let pairs = (lanes & 0x0000_fff0_0000_fff0) << 8 | (lanes >> 20) & 0x0000_0fff_0000_0fff;
+    (pairs & 0x00ff_ffff) << 40 | (pairs >> 32) << 16
+}
+
+/// Inverse of [`join_12`].
+const fn split_12(joined: u64) -> u64 {
+    let pairs = joined >> 40 | ((joined >> 16) & 0x00ff_ffff) << 32;
+    (pairs >> 8) & 0x0000_fff0_0000_fff0 | (pairs << 20) & 0xfff0_0000_fff0_0000
+}
+
 fn unpack_12<T>(octets: &[u8], out: &mut [T], value: impl Fn(u16) -> T) {
     let (blocks, octets) = octets.as_chunks::<12>();
-    let (out_blocks, out) = out.as_chunks_mut::<BLOCK>();
-    for (out, block) in out_blocks.iter_mut().zip(blocks) {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *block;
-        let high = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let low = u64::from_be_bytes([e, f, g, h, i, j, k, l]);
-        *out = [
-            high >> 48,
-            high >> 36,
-            high >> 24,
-            high >> 12,
-            low >> 32,
-            low >> 20,
-            low >> 8,
-            low << 4,
-        ]
-        .map(|word| value(word as u16));
+    let (out_blocks, out) = out.as_chunks_mut::<{ 2 * LANES }>();
+    for (out, &[a, b, c, d, e, f, g, h, i, j, k, l]) in out_blocks.iter_mut().zip(blocks) {
+        // Two loads of eight octets, of which six count.
+        let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let second = u64::from_be_bytes([e, f, g, h, i, j, k, l]) << 16;
+        let words: [u16; 2 * LANES] = bytemuck::cast([split_12(first), split_12(second)]);
+        *out = words.map(&value);
     }
     for (out, octets) in out.chunks_mut(2).zip(octets.chunks(3)) {
         let octet = |i: usize| octets.get(i).copied().map_or(0, u32::from);
         let pair = octet(0) << 24 | octet(1) << 16 | octet(2) << 8;
         for (out, word) in out.iter_mut().zip([pair >> 16, pair >> 4]) {
-            *out = value(word as u16);
+            *out = value(word as u16 & 0xfff0);
         }
     }
 }

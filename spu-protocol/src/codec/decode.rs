@@ -126,45 +126,51 @@ impl Decoder {
 
     /// Decodes bytes of one frame, none of them the delimiter.
     fn unstuff(&mut self, mut bytes: &[u8]) {
-        // Copies of this fixed length cost less than exact short ones; what they write beyond the
-        // block is overwritten by the next.
+        // A copy of this fixed length costs less than an exact short one; what it writes beyond
+        // the block is overwritten by the next.
         const SHORT: usize = 16;
         if self.overlong {
             return;
         }
-        let mut len = self.len;
+        // Locals, as in the encoder.
+        let (buffer, mut len, mut left, mut zero) =
+            (&mut self.buffer, self.len, self.left, self.zero);
         loop {
-            let take = self.left.min(bytes.len());
-            if take <= SHORT
+            // The rest of a short block and the code after it, while both sides have room.
+            while left < SHORT
                 && let Some(from) = bytes.first_chunk::<SHORT>()
-                && let Some(to) =
-                    self.buffer.get_mut(len..).and_then(<[u8]>::first_chunk_mut::<SHORT>)
+                && let Some(to) = buffer.get_mut(len..len + SHORT)
             {
-                *to = *from;
-            } else if let Some(to) = self.buffer.get_mut(len..len + take) {
-                to.copy_from_slice(&bytes[..take]);
-            } else {
-                self.overlong = true;
-                break;
+                to.copy_from_slice(from);
+                to[left] = 0;
+                len += left + usize::from(zero);
+                bytes = &bytes[left + 1..];
+                (left, zero) = open_block(from[left]);
             }
+            // The same without those limits.
+            let take = left.min(bytes.len());
+            let Some(to) = buffer.get_mut(len..len + take) else {
+                self.overlong = true;
+                return;
+            };
+            to.copy_from_slice(&bytes[..take]);
             len += take;
-            self.left -= take;
+            left -= take;
             let Some((&code, rest)) = bytes[take..].split_first() else {
                 break;
             };
-            if self.zero {
-                let Some(to) = self.buffer.get_mut(len) else {
+            if zero {
+                let Some(to) = buffer.get_mut(len) else {
                     self.overlong = true;
-                    break;
+                    return;
                 };
                 *to = 0;
                 len += 1;
             }
-            self.left = usize::from(code.saturating_sub(1));
-            self.zero = code != FULL_BLOCK;
+            (left, zero) = open_block(code);
             bytes = rest;
         }
-        self.len = len;
+        (self.len, self.left, self.zero) = (len, left, zero);
     }
 
     /// Ends the frame at its delimiter and checks it.
@@ -198,4 +204,9 @@ impl Decoder {
         }
         Ok((header, size_of::<Header>()..checked.len()))
     }
+}
+
+/// Bytes of the block that a code begins, and whether a zero follows it. The code is not zero.
+const fn open_block(code: u8) -> (usize, bool) {
+    ((code as usize).wrapping_sub(1), code != FULL_BLOCK)
 }

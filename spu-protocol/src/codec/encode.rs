@@ -45,54 +45,56 @@ impl<'a> Stuffer<'a> {
     }
 
     fn put(&mut self, mut data: &[u8]) {
+        // Locals: a store through `out` could otherwise change the fields, for all the compiler
+        // knows, and it would read them back after each.
+        let (out, mut code_at, mut at) = (&mut *self.out, self.code_at, self.at);
         while !data.is_empty() {
-            let room = MAX_RUN + 1 - (self.at - self.code_at);
-            // Words with zeros: cheaper by mask than by a search from each zero to the next.
+            let room = MAX_RUN + 1 - (at - code_at);
+            // Eight bytes with a zero among them: a step a byte without branches, which would be
+            // mispredicted. The code written at every step stands once it is a zero's.
             if room >= 8
                 && let Some((word, rest)) = data.split_first_chunk::<8>()
+                && has_zero(u64::from_le_bytes(*word))
             {
-                let mut zeros = zero_bytes(u64::from_le_bytes(*word));
-                if zeros != 0 {
-                    self.out[self.at..self.at + 8].copy_from_slice(word);
-                    while zeros != 0 {
-                        self.close(self.at + zeros.trailing_zeros() as usize / 8);
-                        zeros &= zeros - 1;
-                    }
-                    self.at += 8;
-                    data = rest;
-                    continue;
+                let block = &mut out[code_at..at + 8];
+                let (mut code, start) = (0, at - code_at);
+                for (i, &byte) in word.iter().enumerate() {
+                    block[start + i] = byte;
+                    block[code] = (start + i - code) as u8;
+                    code = if byte == 0 { start + i } else { code };
                 }
+                code_at += code;
+                at += 8;
+                data = rest;
+                self.after_full = false;
+                continue;
             }
             // A run without zeros, as far as the block has room.
             let window = &data[..room.min(data.len())];
             let run = memchr::memchr(0, window).unwrap_or(window.len());
-            self.out[self.at..self.at + run].copy_from_slice(&window[..run]);
-            self.at += run;
+            out[at..at + run].copy_from_slice(&window[..run]);
+            at += run;
             data = &data[run..];
             if run == room {
-                self.close(self.at);
-                self.at += 1;
-                self.after_full = true;
+                out[code_at] = FULL_BLOCK;
             } else if let Some((_zero, rest)) = data.split_first() {
-                self.close(self.at);
-                self.at += 1;
+                out[code_at] = (at - code_at) as u8;
                 data = rest;
+            } else {
+                break;
             }
+            self.after_full = run == room;
+            code_at = at;
+            at += 1;
         }
+        (self.code_at, self.at) = (code_at, at);
     }
 
-    /// Writes the open block's code; the next block's code goes to `next`.
-    fn close(&mut self, next: usize) {
-        self.out[self.code_at] = (next - self.code_at) as u8;
-        self.code_at = next;
-        self.after_full = false;
-    }
-
-    fn finish(mut self) -> usize {
+    fn finish(self) -> usize {
         let end = if self.after_full && self.at == self.code_at + 1 {
             self.code_at
         } else {
-            self.close(self.at);
+            self.out[self.code_at] = (self.at - self.code_at) as u8;
             self.at
         };
         self.out[end] = DELIMITER;
@@ -102,15 +104,15 @@ impl<'a> Stuffer<'a> {
 
 const _: () = assert!(MAX_RUN + 1 == FULL_BLOCK as usize);
 
-/// Bit 7 of every byte of `word` that is zero, and no other bit.
-fn zero_bytes(word: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    !(((word & LOW) + LOW) | word | LOW)
+/// True if a byte of `word` is zero: only then a borrow reaches a bit 7 that was 0.
+const fn has_zero(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Stuffer, zero_bytes};
+    use super::{Stuffer, has_zero};
     use std::vec::Vec;
 
     fn stuff(parts: &[&[u8]]) -> Vec<u8> {
@@ -179,15 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn zero_byte_mask_is_exact() {
-        for (word, mask) in [
-            (0, 0x8080_8080_8080_8080),
-            (0x0100_0100_ff80_0001, 0x0080_0080_0000_8000),
-            (0x0101_0101_0101_0101, 0),
-            (0x8080_8080_8080_8080, 0),
-            (0x0000_0000_0000_0100, 0x8080_8080_8080_0080),
-        ] {
-            assert_eq!(zero_bytes(word), mask, "{word:016x}");
+    fn has_zero_is_exact() {
+        for bytes in 0..=u16::MAX {
+            let [a, b] = bytes.to_le_bytes();
+            for word in [[a, b, 1, 1, 0x80, 0xff, 1, 1], [1, 0x80, 0xff, 1, 1, 1, a, b]] {
+                assert_eq!(has_zero(u64::from_le_bytes(word)), word.contains(&0), "{word:?}");
+            }
         }
     }
 }
