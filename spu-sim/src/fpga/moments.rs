@@ -78,26 +78,20 @@ fn saturations(moments: &mut Moments, rows: &[AdcRow], full_scale: i16) {
 fn products(moments: &mut Moments, rows: &[AdcRow]) {
     let mut sums = [0_i32; LANES];
     let mut products = moments.products;
-    let mut pair = |first: &AdcRow, second: &AdcRow| {
-        let (a, b) = (wide(first), wide(second));
+    let (pairs, last) = rows.as_chunks::<2>();
+    let padded = last.first().map(|&row| [row, AdcRow::default()]);
+    for [a, b] in pairs.iter().chain(&padded) {
+        let (a, b) = (wide(a), wide(b));
         for lane in 0..LANES {
             sums[lane] += a[lane] + b[lane];
         }
-        for (distance, products) in products.iter_mut().enumerate() {
+        for distance in 0..DISTANCES {
             let (far_a, far_b) = (rotate(a, distance), rotate(b, distance));
             for lane in 0..LANES {
                 let both = a[lane] * far_a[lane] + b[lane] * far_b[lane];
-                products[lane] += i64::from(both);
+                products[distance][lane] += i64::from(both);
             }
         }
-    };
-    let pairs = rows.chunks_exact(2);
-    let last = pairs.remainder();
-    for rows in pairs {
-        pair(&rows[0], &rows[1]);
-    }
-    if let [row] = last {
-        pair(row, &AdcRow::default());
     }
     moments.products = products;
     for lane in 0..LANES {

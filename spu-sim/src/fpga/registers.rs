@@ -32,7 +32,7 @@ impl Registers {
 
     /// Every writable register to its reset value.
     pub(crate) fn reset(&mut self) {
-        for register in regs::MAP.iter().filter(|register| register.access == Access::Rw) {
+        for register in regs::MAP.iter().filter(|register| is_stored(register)) {
             for index in 0..register.len(self.cells()) {
                 self.stored[word(register, index)] = register.reset;
             }
@@ -45,6 +45,9 @@ impl Registers {
 
     /// Writes a stored register: codes are cut to what the board holds, unused bits are dropped.
     pub(crate) fn write(&mut self, register: &Register, index: usize, value: u32) {
+        if !is_stored(register) {
+            return;
+        }
         let signed = |value: u32, limit: i16| {
             value.cast_signed().clamp(-i32::from(limit), i32::from(limit)).cast_unsigned()
         };
@@ -76,9 +79,9 @@ impl Registers {
         self.stored[word(register, index)] = value;
     }
 
-    /// The stored register at a byte address.
+    /// The stored register at a byte address; 0 where there is none.
     pub(crate) fn stored(&self, address: u16) -> u32 {
-        self.stored[usize::from(address) / 4]
+        self.stored.get(usize::from(address) / 4).copied().unwrap_or(0)
     }
 
     /// A constant of the board; `None` if the register is none.
@@ -165,6 +168,11 @@ impl Registers {
             std::array::from_fn(|w| self.stored(regs::noise_seed(4 * cell + w)))
         })
     }
+}
+
+/// True for a writable register; the reserved bulk window is none.
+fn is_stored(register: &Register) -> bool {
+    register.access == Access::Rw && register.address != regs::BULK
 }
 
 /// Place of a stored register.
