@@ -217,6 +217,7 @@ pub struct AcquirePlan {
     pub realtime: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn ticks<S: serde::Serializer>(ticks: &Ticks, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(ticks.0)
 }

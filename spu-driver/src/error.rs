@@ -103,3 +103,57 @@ pub enum Error {
     #[error("samples could not be stored: {0}; {1} frames were kept")]
     Sink(#[source] std::io::Error, u64),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_names_cause_and_remedy() {
+        let uri = || "serial:/dev/ttyACM0".to_owned();
+        let cases: [(Error, &[&str]); 15] = [
+            (
+                Error::NotFound { uri: uri(), why: "no such port; see `spu list`".into() },
+                &["/dev/ttyACM0", "no such port", "spu list"],
+            ),
+            (Error::BadUri { uri: "x".into(), why: "unknown scheme".into() }, &["\"x\"", "scheme"]),
+            (
+                Error::Denied { uri: uri(), fix: "join the group dialout".into() },
+                &["/dev/ttyACM0", "denied", "dialout"],
+            ),
+            (
+                Error::Busy { uri: uri(), holder: "process 17".into() },
+                &["/dev/ttyACM0", "process 17", "close it"],
+            ),
+            (Error::Disconnected { during: "load" }, &["load", "check cable"]),
+            (
+                Error::Timeout { op: "ping", after: Duration::from_millis(20) },
+                &["ping", "20ms", "more time", "spu selftest"],
+            ),
+            (
+                Error::Version { host: "1".into(), device: "2".into(), fix: "git pull".into() },
+                &["host speaks 1", "device speaks 2", "git pull"],
+            ),
+            (
+                Error::Device { code: ErrorCode::NoGateware, detail: 3 },
+                &["flash the gateware", "error 10", "detail 3"],
+            ),
+            (Error::Corrupt { what: "0 cells".into() }, &["0 cells", "update the firmware"]),
+            (Error::Lost { frames: 12 }, &["12 frames", "decimation", "lockstep"]),
+            (Error::Unsupported { reasons: vec!["one".into(), "two".into()] }, &["one; two"]),
+            (Error::Uncalibrated { why: "none stored".into() }, &["not calibrated", "none stored"]),
+            (Error::Cancelled, &["cancelled"]),
+            (Error::Sink(std::io::Error::other("disk full"), 5), &["disk full", "5 frames"]),
+            (
+                Error::Device { code: ErrorCode::BadSession, detail: 0 },
+                &["session is over", "open it again"],
+            ),
+        ];
+        for (error, parts) in cases {
+            let text = error.to_string();
+            for part in parts {
+                assert!(text.contains(part), "{text}: no {part:?}");
+            }
+        }
+    }
+}

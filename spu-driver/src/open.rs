@@ -31,10 +31,11 @@ pub fn open(uri: &str) -> Result<Box<dyn Device>, Error> {
 
 /// URI of the default device: `SPU_DEVICE`, or `sim` where it is not set.
 pub fn default_uri() -> String {
-    std::env::var(DEVICE_VARIABLE)
-        .ok()
-        .filter(|uri| !uri.is_empty())
-        .unwrap_or_else(|| "sim".into())
+    default_of(std::env::var(DEVICE_VARIABLE).ok())
+}
+
+fn default_of(variable: Option<String>) -> String {
+    variable.filter(|uri| !uri.is_empty()).unwrap_or_else(|| "sim".into())
 }
 
 /// Opens the default device.
@@ -174,6 +175,13 @@ mod tests {
             assert!(matches!(error, Error::BadUri { .. }), "{error}");
             assert!(error.to_string().contains(&format!("{count} copies")), "{error}");
         }
+    }
+
+    #[test]
+    fn an_empty_variable_is_no_device() {
+        assert_eq!(default_of(Some("qemu".into())), "qemu");
+        assert_eq!(default_of(Some(String::new())), "sim");
+        assert_eq!(default_of(None), "sim");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fake::{BLOCK_FRAMES, CELLS, Fake, FakeLink, Fate, code, info, is, wire};
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_driver::{
     AcquirePlan, Client, Deadline, Device, Error, FrameBlock, NullSink, Outcome, Program, Report,
     ResetLevel, Sink,
@@ -926,4 +928,47 @@ fn a_failed_sequencer_is_stalled() {
     });
     let error = device.acquire(&stream(100), &mut NullSink, soon()).unwrap_err();
     assert!(matches!(error, Error::Device { code: ErrorCode::Stalled, .. }), "{error}");
+}
+
+// Everything at once.
+
+#[test]
+fn on_a_bad_link_results_are_right_or_late_but_never_another_s() {
+    // They mostly wait.
+    thread::scope(|scope| {
+        for seed in 0..12 {
+            scope.spawn(move || on_a_bad_link(seed));
+        }
+    });
+}
+
+fn on_a_bad_link(seed: u64) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let link = FakeLink::new();
+    let mut device = open(&link);
+    link.set(|fake| {
+        fake.rule = Box::new(move |_, _| match rng.next_u64() % 40 {
+            0 => Fate::Drop,
+            1 | 2 => Fate::Damage,
+            3..6 => Fate::Twice,
+            6 | 7 => Fate::Late,
+            8 => Fate::Bytes((0..rng.next_u64() % 300).map(|_| rng.next_u64() as u8).collect()),
+            _ => Fate::Deliver,
+        });
+    });
+    for round in 0..6_u16 {
+        let mut words = [0; 200];
+        device.read_regs(round * 4, &mut words, soon()).unwrap();
+        let expected: Vec<u32> = (0..200).map(|i| 4 * (u32::from(round) + i)).collect();
+        assert_eq!(words.as_slice(), expected, "seed {seed}");
+        device.ping(&round.to_le_bytes(), soon()).unwrap();
+        let mut keep = Keep::default();
+        let report = device.acquire(&stream(400), &mut keep, soon()).unwrap();
+        assert_eq!((report.outcome, report.kept), (Outcome::Complete, 400), "seed {seed}");
+        keep.check(&report);
+        assert_eq!(report.moments.unwrap().count, 400);
+    }
+    let executed = link.set(|fake| fake.executed.clone());
+    assert_eq!(count(Opcode::Acquire, &executed), 6, "each runs once");
+    assert_eq!(count(Opcode::Ping, &executed), 6, "each runs once");
 }

@@ -5,9 +5,11 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use spu_driver::sim::open_sim;
+use spu_driver::uri::SimOptions;
 use spu_driver::{
-    AcquirePlan, BoardInfo, Deadline, Error, FrameBlock, Moments, NullSink, Outcome, Program,
-    ResetLevel, Sink, list, open, open_copies,
+    AcquirePlan, BoardInfo, Deadline, Device, Error, FrameBlock, Moments, NullSink, Outcome,
+    Program, ResetLevel, Sink, list, open, open_copies,
 };
 use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode, Ticks};
 use spu_protocol::error::ErrorCode;
@@ -293,6 +295,51 @@ fn a_board_that_hangs_is_stalled() {
     assert!(matches!(error, Error::Device { code: ErrorCode::Stalled, .. }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     device.ping(b"still there", soon()).unwrap();
+}
+
+#[test]
+fn losses_in_real_time_are_counted_to_the_frame() {
+    /// Counts frames delivered and reported lost.
+    #[derive(Default)]
+    struct Tally {
+        next: u64,
+        delivered: u64,
+        lost: u64,
+    }
+    impl Sink for Tally {
+        fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()> {
+            assert_eq!(block.first_frame, self.next + block.lost_before);
+            let frames = block.codes.len() as u64 / 8;
+            self.next = block.first_frame + frames;
+            self.delivered += frames;
+            self.lost += block.lost_before;
+            Ok(())
+        }
+    }
+    // The board runs past what its capture memory holds between two looks at it.
+    let mut device = open("sim:quantum=100000").unwrap();
+    let plan = AcquirePlan { decimation: NonZeroU32::MIN, realtime: true, ..plan(1_000_000) };
+    let mut tally = Tally::default();
+    let report = device.acquire(&plan, &mut tally, soon()).unwrap();
+    assert!(report.lost > 0, "nothing was lost: the test does not test");
+    assert_eq!(tally.delivered + report.lost, 1_000_000);
+    assert_eq!(report.kept, 1_000_000);
+    // What is lost after the last block has no block to be reported before.
+    assert_eq!(report.lost - tally.lost, 1_000_000 - tally.next);
+    assert_eq!(report.moments.unwrap().count, 1_000_000);
+}
+
+#[test]
+fn a_board_that_loses_power_is_opened_again() {
+    let options = SimOptions::default();
+    let mut device = open_sim(&options, soon()).unwrap();
+    device.write_regs(regs::scratch(0), &[7], soon()).unwrap();
+    device.link_mut().control().power_cycle();
+    let error = device.ping(b"x", soon()).unwrap_err();
+    assert!(matches!(error, Error::Device { code: ErrorCode::BadSession, .. }), "{error}");
+    let mut word = [9];
+    device.read_regs(regs::scratch(0), &mut word, soon()).unwrap();
+    assert_eq!(word, [0]);
 }
 
 #[test]

@@ -54,6 +54,11 @@ impl<L: Link> Client<L> {
         self.session.link()
     }
 
+    /// The link, for what is beside the protocol.
+    pub fn link_mut(&mut self) -> &mut L {
+        self.session.link_mut()
+    }
+
     /// Opens another session if the last one ended.
     fn ensure_open(&mut self, deadline: Deadline) -> Result<(), Error> {
         if self.session.is_open() { Ok(()) } else { self.reopen(deadline) }

@@ -90,6 +90,10 @@ impl<L: Link> Session<L> {
         &self.link
     }
 
+    pub(super) fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
     /// Time spent waiting for the link to give bytes.
     pub(super) fn waited(&self) -> Duration {
         self.receiver.waited
