@@ -141,6 +141,14 @@ impl Decoder {
                 && let Some(from) = bytes.first_chunk::<SHORT>()
                 && let Some(to) = buffer.get_mut(len..len + SHORT)
             {
+                // Zeros in a row, as of a board at rest: a code each.
+                if *from == [1; SHORT] && left == 0 {
+                    to.fill(0);
+                    len += SHORT - 1 + usize::from(zero);
+                    bytes = &bytes[SHORT..];
+                    zero = true;
+                    continue;
+                }
                 to.copy_from_slice(from);
                 to[left] = 0;
                 len += left + usize::from(zero);

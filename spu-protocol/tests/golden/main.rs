@@ -1,0 +1,3 @@
+//! The bytes of every published version of the wire.
+
+mod v01;
