@@ -17,7 +17,7 @@
 use spu_protocol::code::{DacCode, GainCode, full_scale_code};
 use spu_protocol::payload::load::SeedWords;
 
-use crate::dispatch::{Kernel, MulAdd};
+use crate::dispatch::{Dispatch, Kernel, MulAdd};
 use crate::{DacRow, LANES};
 
 /// K of the cubic.
@@ -50,7 +50,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Generators of `cells` cells for DACs of `dac_bits` bits, with no gain, no bias and the
+    /// Generators for DACs of `dac_bits` bits, with no gain, no bias and the
     /// seeds of power-up.
     pub fn new(dac_bits: u8) -> Self {
         let mut noise = Self {
@@ -80,12 +80,16 @@ impl Noise {
         self.gain = gains.map(|gain| i32::from(gain.0));
         self.bias = biases.map(|bias| i32::from(bias.0));
     }
+
+    /// Writes the codes of the next ticks, one row each.
+    pub fn generate(&mut self, dac: &mut [DacRow], dispatch: Dispatch) {
+        dispatch.run(Generate { noise: self, dac });
+    }
 }
 
-/// Writes the codes of the next ticks, one row each.
-pub(crate) struct Generate<'a> {
-    pub(crate) noise: &'a mut Noise,
-    pub(crate) dac: &'a mut [DacRow],
+struct Generate<'a> {
+    noise: &'a mut Noise,
+    dac: &'a mut [DacRow],
 }
 
 impl Kernel for Generate<'_> {
@@ -175,7 +179,7 @@ mod tests {
         noise.seed(&seeds);
         noise.drive(&[GainCode(4096); LANES], &[DacCode(0); LANES]);
         let mut rows = [DacRow::default(); 1000];
-        crate::dispatch::Dispatch::detect().run(Generate { noise: &mut noise, dac: &mut rows });
+        noise.generate(&mut rows, Dispatch::detect());
         for lane in 0..LANES {
             let octets: Vec<u8> = seeds[lane].iter().flat_map(|word| word.to_le_bytes()).collect();
             let mut reference = Xoshiro128PlusPlus::from_seed(octets.try_into().unwrap());
@@ -190,11 +194,10 @@ mod tests {
         let mut noise = Noise::new(8);
         noise.drive(&[GainCode(u16::MAX); LANES], &[DacCode(5); LANES]);
         let mut rows = [DacRow::default(); 64];
-        let dispatch = crate::dispatch::Dispatch::detect();
-        dispatch.run(Generate { noise: &mut noise, dac: &mut rows });
+        noise.generate(&mut rows, Dispatch::detect());
         assert!(rows.iter().flatten().all(|code| code.0.abs() <= 127));
         noise.drive(&[GainCode(0); LANES], &[DacCode(-5); LANES]);
-        dispatch.run(Generate { noise: &mut noise, dac: &mut rows });
+        noise.generate(&mut rows, Dispatch::detect());
         assert!(rows.iter().flatten().all(|code| code.0 == -5));
     }
 
@@ -203,7 +206,7 @@ mod tests {
         let mut noise = Noise::new(14);
         noise.drive(&[GainCode(4096); LANES], &[DacCode(0); LANES]);
         let mut rows = [DacRow::default(); 64];
-        crate::dispatch::Dispatch::scalar().run(Generate { noise: &mut noise, dac: &mut rows });
+        noise.generate(&mut rows, Dispatch::scalar());
         for lane in 1..LANES {
             assert!(rows.iter().any(|row| row[lane] != rows[0][lane]));
             assert!(rows.iter().any(|row| row[lane] != row[0]));

@@ -16,7 +16,7 @@ pub use spi::SimSpi;
 use crate::converters::Converters;
 use crate::dispatch::Dispatch;
 use crate::error::{ProfileError, SimError};
-use crate::noise::{Generate, Noise};
+use crate::noise::Noise;
 use crate::profile::Profile;
 use crate::{AdcRow, BLOCK, DacRow, LANES};
 use capture::Capture;
@@ -181,7 +181,7 @@ impl<C: Converters> Fpga<C> {
 
     fn run(&mut self, ticks: usize) {
         let dac = &mut self.dac[..ticks];
-        self.dispatch.run(Generate { noise: &mut self.noise, dac });
+        self.noise.generate(dac, self.dispatch);
         let first_kept = self.sequencer.kept();
         let kept = self.converters.convert(dac, self.sequencer.kept_ticks(), &mut *self.adc);
         let rows = &mut self.adc[..kept];
