@@ -88,10 +88,11 @@ impl LoadView {
         rest.is_empty().then_some(view)
     }
 
-    /// Appends the block.
+    /// Appends the block. Sizes beyond the arrays, which [`parse`](Self::parse) refuses, write the
+    /// arrays.
     pub fn write(&self, out: &mut Writer<'_>) {
-        let (cells, couplings) =
-            (usize::from(self.header.cells), usize::from(self.header.couplings));
+        let cells = usize::from(self.header.cells).min(MAX_CELLS);
+        let couplings = usize::from(self.header.couplings).min(MAX_COUPLINGS);
         out.put(&self.header)
             .put_slice(&self.self_codes[..cells])
             .put_slice(&self.coupling_codes[..couplings])
