@@ -1,6 +1,8 @@
 //! The analog board against closed forms and against the law of its stationary samples. The
 //! references are computed here from the parts' values, not by the simulator's own algebra.
 
+#![allow(clippy::needless_range_loop, reason = "matrix formulae")]
+
 use spu_protocol::code::{AdcCode, DacCode};
 use spu_protocol::regs::mode;
 use spu_sim::analog::BankCodes;
@@ -178,7 +180,8 @@ fn step_response_of_one_cell() {
             let code = (expected / lsb.2).round_ties_even();
             let off = (f64::from(adc[0][cell].0) - code).abs();
             let between = (expected / lsb.2).fract().abs() - 0.5;
-            assert!(off == 0.0 || (off == 1.0 && between.abs() < 1e-6));
+            // Where two codes are equally near, rounding of the voltage decides.
+            assert!(off < 0.5 || (off < 1.5 && between.abs() < 1e-6));
         }
     }
 }

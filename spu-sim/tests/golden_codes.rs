@@ -32,7 +32,7 @@ fn hash(profile: &str, dispatch: Dispatch) -> String {
             hash.update(code.0.to_le_bytes());
         }
     }
-    hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
+    hash.finalize().iter().fold(String::new(), |text, octet| format!("{text}{octet:02x}"))
 }
 
 #[test]

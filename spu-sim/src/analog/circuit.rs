@@ -31,8 +31,11 @@ impl BankCodes {
 
 /// Maxwell capacitance matrix of `cells` cells, in farads.
 ///
-/// C_ii = self_i + stray_i + Σ_j c_ij. A straight coupling stores ½ c (v_i − v_j)², so C_ij = −c;
-/// a cross-connected one, of negative code, ½ c (v_i + v_j)², so C_ij = +c.
+/// ```text
+/// C_ii = self_i + stray_i + Σ_j c_ij
+/// C_ij = −c_ij where connected straight, as it stores ½ c (v_i − v_j)²
+/// C_ij = +c_ij where cross-connected (negative code), as it stores ½ c (v_i + v_j)²
+/// ```
 pub(crate) fn capacitance(parts: &Parts, codes: &BankCodes, cells: usize) -> Matrix {
     let mut c = Matrix::zeros(cells, cells);
     for i in 0..cells {

@@ -104,16 +104,12 @@ fn modal<M: MulAdd>(
             let cross = M::mul_add(b10[lane], p[lane], x[LANES + lane]);
             next_q[lane] = M::mul_add(b11[lane], q[lane], cross);
         }
-        for lane in 0..LANES {
-            x[lane] = next_p[lane];
-            x[LANES + lane] = next_q[lane];
-        }
+        x[..LANES].copy_from_slice(&next_p);
+        x[LANES..].copy_from_slice(&next_q);
         (p, q) = (next_p, next_q);
     }
-    for lane in 0..LANES {
-        state[lane] = p[lane];
-        state[LANES + lane] = q[lane];
-    }
+    state[..LANES].copy_from_slice(&p);
+    state[LANES..].copy_from_slice(&q);
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Modes of the coupled cells.
 //!
 //! With w = i·w̃ the drift of [`Circuit`] is complex symmetric, [[−D, −iS], [−iSᵀ, 0]], so a
-//! complex orthogonal V (VᵀV = 1, no conjugation) diagonalises it: V⁻¹ = Vᵀ, and ‖V‖² is the
+//! complex orthogonal V (transposed without conjugation) diagonalises it: V⁻¹ = Vᵀ, and ‖V‖² is the
 //! condition number. Singular vectors of S bring it near two-by-two blocks, Jacobi rotations with
 //! complex angles do the rest (Seaton 1969; Golub and Van Loan, 8.5, for the real case).
 

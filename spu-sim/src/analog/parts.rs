@@ -118,6 +118,7 @@ impl Deviates {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "the same operations give the same bits")]
 mod tests {
     use std::collections::BTreeSet;
 

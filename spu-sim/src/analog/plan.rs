@@ -26,7 +26,7 @@ pub enum Method {
 pub(crate) enum Recursion {
     /// z' = B z + x lane by lane; elements (0,0), (0,1), (1,0), (1,1) of the block of each lane,
     /// whose state is z\[lane\], z\[LANES + lane\].
-    Modal([[f64; LANES]; 4]),
+    Modal(Box<[[f64; LANES]; 4]>),
     /// z' = Φ z + x; element \[column\]\[row\].
     Dense(Box<[[f64; STATES]; STATES]>),
 }
@@ -219,7 +219,12 @@ impl Coordinates {
         let by_modes = from_state.times(&propagator).times(&to_state);
         let difference = by_modes.plus(-1.0, phi).max_abs();
         let agrees = difference <= AGREEMENT * phi.max_abs();
-        agrees.then_some(Self { recursion: Recursion::Modal(steps), to_state, from_state, held })
+        agrees.then_some(Self {
+            recursion: Recursion::Modal(Box::new(steps)),
+            to_state,
+            from_state,
+            held,
+        })
     }
 }
 

@@ -54,8 +54,7 @@ impl<C: Converters> SpiDevice<u8> for SimSpi<C> {
         let read: usize = operations
             .iter()
             .map(|operation| match operation {
-                Operation::Read(buffer) => buffer.len(),
-                Operation::Transfer(read, _) => read.len(),
+                Operation::Read(read) | Operation::Transfer(read, _) => read.len(),
                 Operation::TransferInPlace(buffer) => buffer.len(),
                 Operation::Write(_) | Operation::DelayNs(_) => 0,
             })

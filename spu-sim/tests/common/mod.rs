@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bytemuck::bytes_of;
-use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode};
+use spu_protocol::code::{AdcCode, DacCode, GainCode};
 use spu_protocol::codec::{Decoder, encode, max_encoded};
 use spu_protocol::header::{Header, Kind};
 use spu_protocol::opcode::Opcode;
@@ -252,9 +252,4 @@ impl Host {
             }
         }
     }
-}
-
-/// The codes as bank codes.
-pub fn coupling(code: i16) -> CouplingCode {
-    CouplingCode(code)
 }
