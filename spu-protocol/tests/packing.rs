@@ -227,14 +227,19 @@ proptest! {
     }
 }
 
-/// Bits of a code above N are not sent into the word's other places.
+/// Bits of a code above N, or of a control word above CS, are not sent into other places.
 #[test]
-fn codes_beyond_n_bits_are_cut() {
-    let mut octets = [0; 3];
+fn bits_beyond_the_word_are_cut() {
+    let mut octets = [0xaa; 3];
     format(2, 1, 10, 12, 1)
-        .pack(&[AdcCode(-1), AdcCode(0x7c00)], &[0xfe, 0], &mut octets)
+        .pack(&[AdcCode(0), AdcCode(0x7c01)], &[0xff, 0xfe], &mut octets)
         .expect("lengths agree");
-    assert_eq!(octets, [0xff, 0xc0, 0x00]);
+    assert_eq!(octets, [0x00, 0x20, 0x04]);
+    let mut octets = [0xaa; 16];
+    format(8, 1, 12, 16, 1)
+        .pack(&[AdcCode(0x7000); 8], &[0xff; 8], &mut octets)
+        .expect("lengths agree");
+    assert_eq!(octets, [0, 8].repeat(8)[..]);
 }
 
 #[test]

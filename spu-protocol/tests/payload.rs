@@ -39,8 +39,9 @@ prop_compose! {
                 view.seeds[i] = seeds[i];
             }
         }
-        for i in 0..usize::from(view.header.couplings) {
-            view.coupling_codes[i] = CouplingCode(couplings[i]);
+        let count = usize::from(view.header.couplings);
+        for (code, value) in view.coupling_codes.iter_mut().zip(couplings).take(count) {
+            *code = CouplingCode(value);
         }
         view
     }

@@ -163,13 +163,16 @@ mod tests {
     fn block_boundaries() {
         for before in 0..12 {
             for run in 240..270 {
-                for after in 0..3 {
+                for after in [0, 1, 2, 9] {
                     let mut data = std::vec![0; before];
                     data.extend((0..run).map(|i| (i % 255) as u8 + 1));
                     data.extend(std::vec![0; after]);
                     assert_eq!(stuff(&[&data]), reference(&data), "{before} {run} {after}");
-                    let (start, end) = data.split_at(data.len() / 2);
-                    assert_eq!(stuff(&[start, end]), reference(&data), "{before} {run} {after}");
+                    // A part that begins anywhere near the end of a block.
+                    for at in data.len() - 30..data.len() {
+                        let (start, end) = data.split_at(at);
+                        assert_eq!(stuff(&[start, end]), reference(&data), "{before} {run} {at}");
+                    }
                 }
             }
         }
