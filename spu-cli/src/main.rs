@@ -1,2 +1,84 @@
-//! The `spu` command.
-fn main() {}
+//! The `spu` command: inverts matrices on stochastic processing units, and looks after the boards.
+//!
+//! One file a verb under `verb/`; every verb returns an [`Answer`] that one printer shows as text or
+//! JSON.
+
+mod answer;
+mod exit;
+mod interrupt;
+mod matrix_file;
+mod progress;
+mod report;
+mod text;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use answer::{Answer, Printer};
+use exit::{Exit, Failure};
+use interrupt::Interrupt;
+
+/// Inverts matrices on stochastic processing units (thermodynamic computers), and looks after the
+/// boards.
+#[derive(Debug, Parser)]
+#[command(name = "spu", version)]
+struct Cli {
+    /// Print one JSON object on standard output, errors too
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Invert(verb::invert::Invert),
+    Sample(verb::sample::Sample),
+    Plan(verb::plan::Plan),
+    Info(verb::info::Info),
+    List(verb::list::List),
+    Selftest(verb::selftest::SelfTest),
+    Regs(verb::regs::Regs),
+}
+
+fn main() -> ExitCode {
+    let json = std::env::args_os().skip(1).any(|argument| argument == "--json");
+    let parsed = Cli::command()
+        .after_help(Exit::help())
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let printer = Printer::new(json);
+    match parsed {
+        Ok(cli) => run(cli, printer),
+        Err(error) if json && error.use_stderr() => {
+            let message = error.to_string();
+            printer.failure(&Failure::usage(message.trim_start_matches("error: ").trim_end()))
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+fn run(cli: Cli, printer: Printer) -> ExitCode {
+    let interrupt = match Interrupt::install() {
+        Ok(interrupt) => interrupt,
+        Err(failure) => return printer.failure(&failure),
+    };
+    match cli.verb {
+        Verb::Invert(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Sample(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Plan(verb) => finish(verb.run(), printer),
+        Verb::Info(verb) => finish(verb.run(), printer),
+        Verb::List(verb) => finish(Ok(verb.run()), printer),
+        Verb::Selftest(verb) => finish(verb.run(&interrupt), printer),
+        Verb::Regs(verb) => finish(verb.run(), printer),
+    }
+}
+
+fn finish<A: Answer>(result: Result<A, Failure>, printer: Printer) -> ExitCode {
+    match result {
+        Ok(answer) => printer.answer(&answer),
+        Err(failure) => printer.failure(&failure),
+    }
+}

@@ -1,0 +1,194 @@
+//! Exit codes: the one list of them, and the errors that carry them.
+
+use std::process::ExitCode;
+
+use spu_driver::Error;
+use spu_driver::invert::OperationError;
+use spu_driver::matrix::MatrixError;
+
+use crate::matrix_file::FileError;
+
+/// How the command ended. The number is the exit code and never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Success = 0,
+    Unexpected = 1,
+    Usage = 2,
+    Input = 3,
+    Device = 4,
+    NotProgrammable = 5,
+    Disagreement = 6,
+    Cancelled = 7,
+    SelfTest = 8,
+    Fault = 9,
+    Output = 10,
+}
+
+impl Exit {
+    /// Every code.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Success,
+        Self::Unexpected,
+        Self::Usage,
+        Self::Input,
+        Self::Device,
+        Self::NotProgrammable,
+        Self::Disagreement,
+        Self::Cancelled,
+        Self::SelfTest,
+        Self::Fault,
+        Self::Output,
+    ];
+
+    /// Its name, as in the `kind` of a JSON error.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Unexpected => "unexpected",
+            Self::Usage => "usage",
+            Self::Input => "input",
+            Self::Device => "device",
+            Self::NotProgrammable => "not-programmable",
+            Self::Disagreement => "disagreement",
+            Self::Cancelled => "cancelled",
+            Self::SelfTest => "self-test",
+            Self::Fault => "fault",
+            Self::Output => "output",
+        }
+    }
+
+    /// What it means, in a line.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "done; copies, if several, agree within noise or the stated spread",
+            Self::Unexpected => "a bug or something unforeseen",
+            Self::Usage => "wrong command line",
+            Self::Input => "the matrix or its file is not usable",
+            Self::Device => "the device is absent, denied, busy, silent or of another version",
+            Self::NotProgrammable => "this board cannot do what was asked for; all reasons are given",
+            Self::Disagreement => "a copy is an outlier, or the copies disagree; results are printed",
+            Self::Cancelled => "cancelled; what was measured until then is printed",
+            Self::SelfTest => "a self test failed",
+            Self::Fault => "the device failed at work: refused, lost samples, no signal",
+            Self::Output => "an output could not be written; no partial file is left",
+        }
+    }
+
+    /// The list, as `--help` shows it.
+    pub(crate) fn help() -> String {
+        let mut text = String::from("Exit codes:\n");
+        for exit in Self::ALL {
+            text += &format!("  {:>2}  {:<17} {}\n", exit as u8, exit.kind(), exit.meaning());
+        }
+        text
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a verb gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// A wrong command line.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match &error {
+            Error::BadUri { .. } => Exit::Usage,
+            Error::NotFound { .. }
+            | Error::Denied { .. }
+            | Error::Busy { .. }
+            | Error::Disconnected { .. }
+            | Error::Timeout { .. }
+            | Error::Version { .. } => Exit::Device,
+            Error::Unsupported { .. } | Error::Uncalibrated { .. } => Exit::NotProgrammable,
+            Error::Cancelled => Exit::Cancelled,
+            Error::Device { .. } | Error::Corrupt { .. } | Error::Lost { .. } => Exit::Fault,
+            Error::Sink(..) => Exit::Output,
+            _ => Exit::Unexpected,
+        };
+        let message = match &error {
+            Error::Cancelled => {
+                "cancelled before there was enough for a result; nothing is kept".into()
+            }
+            _ => error.to_string(),
+        };
+        Self { exit, message }
+    }
+}
+
+impl From<MatrixError> for Failure {
+    fn from(error: MatrixError) -> Self {
+        let exit = match error {
+            MatrixError::BadDamping(_) => Exit::Usage,
+            _ => Exit::Input,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Matrix(error) => error.into(),
+            OperationError::Device(error) => error.into(),
+            OperationError::TooFewSamples { .. } => Self::usage(error.to_string()),
+            OperationError::NoSignal { .. } => Self::new(Exit::Fault, error.to_string()),
+            _ => Self::new(Exit::Unexpected, error.to_string()),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let exit = match error {
+            FileError::Format { .. } => Exit::Usage,
+            FileError::Write { .. } => Exit::Output,
+            FileError::Read { .. } | FileError::Content { .. } => Exit::Input,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_consecutive_and_names_distinct() {
+        for (number, exit) in Exit::ALL.into_iter().enumerate() {
+            assert_eq!(exit as usize, number);
+        }
+        let names: std::collections::HashSet<_> = Exit::ALL.iter().map(|e| e.kind()).collect();
+        assert_eq!(names.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code() {
+        let page = include_str!("../../docs/cli.md");
+        for exit in Exit::ALL {
+            let row = format!("| {} | `{}` | {} |", exit as u8, exit.kind(), exit.meaning());
+            assert!(page.contains(&row), "docs/cli.md lacks: {row}");
+        }
+    }
+}

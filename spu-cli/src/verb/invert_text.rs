@@ -1,0 +1,216 @@
+//! `spu invert` in text.
+
+use spu_driver::ensemble::{EnsembleInversion, Verdict};
+
+use super::info::identity;
+use super::invert_view::InvertAnswer;
+use super::written_lines;
+use crate::answer::Answer;
+use crate::exit::Exit;
+use crate::text::{
+    count, counted, digits, duration, facts, listed, percent, probability, table, uncertain_matrix,
+};
+
+/// The verdict in words.
+pub(crate) fn verdict(ensemble: &EnsembleInversion, profile: &str) -> String {
+    let number = ensemble.copies.len();
+    match &ensemble.verdict {
+        None => "one copy: there is nothing to compare it with".into(),
+        Some(Verdict::EqualWithinNoise) => format!("the {number} copies are equal within noise"),
+        Some(Verdict::DifferWithinSpread) => format!(
+            "the {number} copies differ, by no more than the stated spread of profile {profile} \
+             explains"
+        ),
+        Some(Verdict::Outlier { copies }) => format!(
+            "{} {} {}: apart from the others by more than noise and the stated spread of profile \
+             {profile} explain; left out of the mean. Run `spu selftest` on {}",
+            if copies.len() == 1 { "copy" } else { "copies" },
+            listed(copies),
+            if copies.len() == 1 { "is an outlier" } else { "are outliers" },
+            if copies.len() == 1 { "it" } else { "them" },
+        ),
+        Some(Verdict::Disagree) => format!(
+            "the {number} copies disagree by more than noise and the stated spread of profile \
+             {profile} explain, and no majority tells which are wrong. Run `spu selftest` on each"
+        ),
+    }
+}
+
+impl Answer for InvertAnswer {
+    fn text(&self) -> String {
+        [
+            self.head_text(),
+            self.copies_text(),
+            self.pairs_text(),
+            self.inverse_text(),
+            self.time_text(),
+            self.digital_text(),
+            self.verdict_text(),
+            written_lines(&self.files),
+        ]
+        .concat()
+    }
+
+    fn exit(&self) -> Exit {
+        if self.cancelled() {
+            Exit::Cancelled
+        } else if self.verdict.as_ref().is_some_and(|verdict| !verdict.is_success()) {
+            Exit::Disagreement
+        } else if self.files.iter().any(|file| file.error.is_some()) {
+            Exit::Output
+        } else {
+            Exit::Success
+        }
+    }
+}
+
+impl InvertAnswer {
+    fn head_text(&self) -> String {
+        let [(_, profile), _, (_, firmware), (_, gateware), (_, calibration)] =
+            <[_; 5]>::try_from(identity(&self.board)).unwrap_or_default();
+        let copies = counted(self.copies.len(), "copy", "copies");
+        let mut all = vec![
+            ("device", format!("{copies} of {profile}")),
+            (
+                "rung",
+                format!(
+                    "{}; firmware {firmware}, gateware {gateware}, calibration {calibration}",
+                    self.rung
+                ),
+            ),
+        ];
+        all.extend(self.plan.facts());
+        format!("Inverse of {}\n{}", self.matrix.line(), facts(&all))
+    }
+
+    fn copies_text(&self) -> String {
+        let header = [
+            "copy",
+            "error",
+            "stat. predicted",
+            "stat. measured",
+            "N_eff planned",
+            "N_eff measured",
+            "saturated",
+        ];
+        let mut rows = Vec::new();
+        for copy in &self.copies {
+            let name = copy.copy.to_string();
+            let Some(result) = &copy.result else {
+                rows.push(vec![name, "no signal".into()]);
+                continue;
+            };
+            rows.push(vec![
+                name,
+                percent(result.error_against_reference),
+                percent(result.predicted_statistical_error),
+                percent(result.measured_statistical_error),
+                count(result.effective_planned.round() as u64),
+                count(result.effective_measured.round() as u64),
+                count(result.saturated.iter().sum()),
+            ]);
+        }
+        if self.copies.len() > 1 {
+            rows.push(vec!["mean".into(), percent(self.mean.error_against_reference)]);
+        }
+        let mut text = format!(
+            "\nRelative error (Frobenius) against the digital reference, and the statistical part of \
+             it\n{}",
+            table(&header, &rows)
+        );
+        for copy in &self.copies {
+            if let Some(error) = &copy.error {
+                text += &format!("  copy {}: {error}\n", copy.copy);
+            }
+        }
+        text
+    }
+
+    fn pairs_text(&self) -> String {
+        if self.pairs.is_empty() {
+            return String::new();
+        }
+        let header = ["copies", "difference", "p if equal", "distance", "limit"];
+        let rows: Vec<Vec<String>> = self
+            .pairs
+            .iter()
+            .map(|pair| {
+                vec![
+                    format!("{} – {}", pair.copies.0, pair.copies.1),
+                    percent(pair.relative_difference),
+                    probability(pair.p_value),
+                    digits(pair.distance),
+                    digits(pair.limit),
+                ]
+            })
+            .collect();
+        let mut text = format!(
+            "\nPairs: test of equality; affine-invariant distance against noise and stated spread\n{}",
+            table(&header, &rows)
+        );
+        if let Some(bias) = &self.bias {
+            text += &format!(
+                "  error of a copy = {} common to all ⊕ {} its own ⊕ {} statistical\n",
+                percent(bias.common),
+                percent(bias.independent),
+                percent(bias.statistical)
+            );
+        }
+        text
+    }
+
+    fn inverse_text(&self) -> String {
+        let (power, cells) = uncertain_matrix(&self.mean.inverse, &self.mean.half_widths);
+        let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
+        let of = match self.mean.of_copies.as_slice() {
+            [only] => format!("copy {only}"),
+            many => format!("mean of copies {}", listed(many)),
+        };
+        format!(
+            "\nA⁻¹{scale} ({of}; 0.412(13) is 0.412 ± 0.013, 95 %, {})\n{}",
+            if self.calibrated { "calibrated" } else { "statistical only" },
+            table(&vec![""; self.matrix.n], &cells)
+        )
+    }
+
+    fn time_text(&self) -> String {
+        let header =
+            ["copy", "on the board", "program", "acquire", "transfer", "encode", "decode"];
+        let rows: Vec<Vec<String>> = self
+            .results()
+            .map(|(copy, result)| {
+                let phases = &result.phases;
+                let times = [
+                    result.board_s,
+                    phases.program_s,
+                    phases.acquire_s,
+                    phases.transfer_s,
+                    phases.encode_s,
+                    phases.decode_s,
+                ];
+                std::iter::once(copy.to_string()).chain(times.map(duration)).collect()
+            })
+            .collect();
+        format!("\nTime: {} in all\n{}", duration(self.wall_s), table(&header, &rows))
+    }
+
+    fn digital_text(&self) -> String {
+        let lines: String =
+            self.digital_work.iter().map(|work| format!("  {work}\n")).collect();
+        format!("\nDigital, on the host\n{lines}")
+    }
+
+    fn verdict_text(&self) -> String {
+        let mut text = String::from("\n");
+        if self.cancelled() {
+            let kept: Vec<String> =
+                self.results().map(|(_, result)| count(result.kept)).collect();
+            text += &format!(
+                "Cancelled: the result is from the samples until then ({} kept)\n",
+                kept.join(", ")
+            );
+        }
+        text += &format!("Verdict: {}\n{}\n", self.summary, self.intervals);
+        text
+    }
+}

@@ -1,0 +1,285 @@
+//! What `spu invert` returns: the values that text, JSON and report show.
+
+use std::time::Duration;
+
+use ndarray::Array2;
+use serde::Serialize;
+use spu_driver::BoardInfo;
+use spu_driver::device::{Outcome, Phases};
+use spu_driver::ensemble::{BiasSplit, EnsembleInversion, Pair, Verdict};
+use spu_driver::invert::{Inversion, OperationError};
+use spu_driver::linalg::relative_error;
+use spu_driver::matrix::SpdMatrix;
+use spu_driver::stats::CONFIDENCE;
+
+use super::info::Nominal;
+use super::plan::{MatrixView, PlanView};
+use super::{MatrixArg, Written, rows, rung};
+
+/// What the run was told and how long it took.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) uris: Vec<String>,
+    pub(crate) seed: u64,
+    pub(crate) command: String,
+    pub(crate) wall: Duration,
+}
+
+/// Result of an inversion.
+#[derive(Debug, Serialize)]
+pub(crate) struct InvertAnswer {
+    pub(crate) matrix: MatrixView,
+    pub(crate) rung: &'static str,
+    pub(crate) board: BoardInfo,
+    pub(crate) nominal: Nominal,
+    pub(crate) plan: PlanView,
+    pub(crate) copies: Vec<CopyView>,
+    pub(crate) mean: MeanView,
+    /// Inverse by Cholesky factorisation on the host: digital, for comparison only.
+    pub(crate) digital_reference: Vec<Vec<f64>>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) bias: Option<BiasSplit>,
+    #[serde(flatten)]
+    pub(crate) verdict: Option<Verdict>,
+    /// The verdict in words.
+    pub(crate) summary: String,
+    pub(crate) calibrated: bool,
+    /// What the intervals are.
+    pub(crate) intervals: String,
+    /// What the host computed digitally.
+    pub(crate) digital_work: Vec<String>,
+    pub(crate) seed: u64,
+    pub(crate) wall_s: f64,
+    pub(crate) command: String,
+    pub(crate) version: &'static str,
+    pub(crate) files: Vec<Written>,
+    /// [`MeanView::inverse`], for files.
+    #[serde(skip)]
+    pub(crate) mean_matrix: Array2<f64>,
+}
+
+/// One copy.
+#[derive(Debug, Serialize)]
+pub(crate) struct CopyView {
+    pub(crate) copy: usize,
+    pub(crate) uri: String,
+    /// Why it gave no result.
+    pub(crate) error: Option<String>,
+    #[serde(flatten)]
+    pub(crate) result: Option<ResultView>,
+}
+
+/// What a copy measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResultView {
+    pub(crate) serial: u64,
+    pub(crate) outcome: Outcome,
+    pub(crate) inverse: Vec<Vec<f64>>,
+    pub(crate) half_widths: Vec<Vec<f64>>,
+    /// Relative Frobenius error against the digital reference.
+    pub(crate) error_against_reference: f64,
+    pub(crate) predicted_statistical_error: f64,
+    pub(crate) measured_statistical_error: f64,
+    pub(crate) effective_planned: f64,
+    pub(crate) effective_measured: f64,
+    pub(crate) kept: u64,
+    pub(crate) saturated: Vec<u64>,
+    pub(crate) noise_gain: f64,
+    pub(crate) staircase_correction: f64,
+    pub(crate) board_ticks: u64,
+    pub(crate) board_s: f64,
+    pub(crate) phases: PhasesView,
+    pub(crate) convergence: Vec<Point>,
+}
+
+/// Wall time, in seconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct PhasesView {
+    pub(crate) encode_s: f64,
+    pub(crate) program_s: f64,
+    pub(crate) acquire_s: f64,
+    pub(crate) transfer_s: f64,
+    pub(crate) decode_s: f64,
+}
+
+impl From<Phases> for PhasesView {
+    fn from(phases: Phases) -> Self {
+        Self {
+            encode_s: phases.encode.as_secs_f64(),
+            program_s: phases.program.as_secs_f64(),
+            acquire_s: phases.acquire.as_secs_f64(),
+            transfer_s: phases.transfer.as_secs_f64(),
+            decode_s: phases.decode.as_secs_f64(),
+        }
+    }
+}
+
+/// Error after part of the samples.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Point {
+    pub(crate) kept: u64,
+    pub(crate) effective: f64,
+    pub(crate) error_against_reference: f64,
+}
+
+/// Mean of the copies that are no outliers.
+#[derive(Debug, Serialize)]
+pub(crate) struct MeanView {
+    pub(crate) of_copies: Vec<usize>,
+    pub(crate) inverse: Vec<Vec<f64>>,
+    /// Half widths by the copies' independent noise.
+    pub(crate) half_widths: Vec<Vec<f64>>,
+    pub(crate) error_against_reference: f64,
+}
+
+impl InvertAnswer {
+    pub(crate) fn new(
+        argument: &MatrixArg,
+        a: &SpdMatrix,
+        ensemble: &EnsembleInversion,
+        request: Request,
+    ) -> Self {
+        let outliers: &[usize] = match &ensemble.verdict {
+            Some(Verdict::Outlier { copies }) => copies,
+            _ => &[],
+        };
+        let used: Vec<(usize, &Inversion)> = ensemble
+            .copies
+            .iter()
+            .enumerate()
+            .filter_map(|(index, result)| Some((index, result.as_ref().ok()?)))
+            .filter(|(index, _)| !outliers.contains(index))
+            .collect();
+        // An ensemble without any result is an error, not an answer.
+        let first = used[0].1;
+        let copies = ensemble
+            .copies
+            .iter()
+            .zip(request.uris)
+            .enumerate()
+            .map(|(copy, (result, uri))| CopyView::new(copy, uri, result, &ensemble.reference))
+            .collect();
+        let calibrated = used.iter().all(|(_, inversion)| inversion.calibration.is_some());
+        Self {
+            matrix: MatrixView::new(argument, a),
+            rung: rung(&first.uri),
+            nominal: Nominal::of(&first.board.raw),
+            plan: PlanView::new(&first.plan, &first.board),
+            copies,
+            mean: MeanView {
+                of_copies: used.iter().map(|(index, _)| *index).collect(),
+                inverse: rows(&ensemble.mean),
+                half_widths: rows(&half_widths(&used, a.n())),
+                error_against_reference: ensemble.mean_error,
+            },
+            digital_reference: rows(&ensemble.reference),
+            pairs: ensemble.pairs.clone(),
+            bias: ensemble.bias,
+            summary: super::invert_text::verdict(ensemble, &first.board.profile),
+            verdict: ensemble.verdict.clone(),
+            calibrated,
+            intervals: intervals(calibrated),
+            digital_work: digital_work(a, first),
+            seed: request.seed,
+            wall_s: request.wall.as_secs_f64(),
+            command: request.command,
+            version: env!("CARGO_PKG_VERSION"),
+            files: Vec::new(),
+            mean_matrix: ensemble.mean.clone(),
+            board: first.board.clone(),
+        }
+    }
+
+    /// Copies that gave a result.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (usize, &ResultView)> {
+        self.copies.iter().filter_map(|copy| Some((copy.copy, copy.result.as_ref()?)))
+    }
+
+    /// True if a copy was cancelled.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.results().any(|(_, result)| result.outcome == Outcome::Cancelled)
+    }
+}
+
+impl CopyView {
+    fn new(
+        copy: usize,
+        uri: String,
+        result: &Result<Inversion, OperationError>,
+        reference: &Array2<f64>,
+    ) -> Self {
+        match result {
+            Ok(inversion) => {
+                Self { copy, uri, error: None, result: Some(ResultView::new(inversion, reference)) }
+            }
+            Err(error) => Self { copy, uri, error: Some(error.to_string()), result: None },
+        }
+    }
+}
+
+impl ResultView {
+    fn new(inversion: &Inversion, reference: &Array2<f64>) -> Self {
+        Self {
+            serial: inversion.board.serial,
+            outcome: inversion.outcome,
+            inverse: rows(&inversion.inverse),
+            half_widths: rows(&inversion.half_widths),
+            error_against_reference: relative_error(&inversion.inverse, reference),
+            predicted_statistical_error: inversion.predicted_error,
+            measured_statistical_error: inversion.statistical_error,
+            effective_planned: inversion.effective_planned,
+            effective_measured: inversion.effective_measured,
+            kept: inversion.kept,
+            saturated: inversion.saturated.clone(),
+            noise_gain: inversion.gain.factor(),
+            staircase_correction: inversion.staircase,
+            board_ticks: inversion.ticks.0,
+            board_s: inversion.ticks.0 as f64 * inversion.board.sample_period_s(),
+            phases: inversion.phases.into(),
+            convergence: inversion
+                .convergence
+                .iter()
+                .map(|part| Point {
+                    kept: part.kept,
+                    effective: part.effective,
+                    error_against_reference: relative_error(&part.inverse, reference),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Half widths of the mean: the copies' noise is independent, so their squares add.
+fn half_widths(used: &[(usize, &Inversion)], n: usize) -> Array2<f64> {
+    let mut squares = Array2::<f64>::zeros((n, n));
+    for (_, inversion) in used {
+        squares += &(&inversion.half_widths * &inversion.half_widths);
+    }
+    squares.mapv(f64::sqrt) / used.len() as f64
+}
+
+fn intervals(calibrated: bool) -> String {
+    let level = CONFIDENCE * 100.0;
+    if calibrated {
+        format!("calibrated: {level:.0} % intervals")
+    } else {
+        format!(
+            "uncalibrated: {level:.0} % intervals are statistical only; how the board deviates from \
+             its profile is not in them"
+        )
+    }
+}
+
+fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
+    let n = a.n();
+    vec![
+        format!("planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"),
+        format!(
+            "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
+             scaling undone",
+            crate::text::percent(first.staircase)
+        ),
+        "error bars: jackknife over batches".into(),
+        "reference: inverse by Cholesky factorisation, for comparison only".into(),
+    ]
+}

@@ -1,0 +1,173 @@
+//! The verbs, one file each, and what they share.
+
+pub(crate) mod info;
+pub(crate) mod invert;
+pub(crate) mod invert_text;
+pub(crate) mod invert_view;
+pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod regs;
+pub(crate) mod sample;
+pub(crate) mod selftest;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use ndarray::ArrayRef2;
+use serde::{Serialize, Serializer};
+use spu_driver::matrix::SpdMatrix;
+use spu_driver::plan::Budget;
+use spu_driver::{Deadline, Device, DeviceUri};
+
+use crate::exit::{Exit, Failure};
+use crate::matrix_file::{self, FileError};
+
+/// Longest time for a call that does not sample, unless told otherwise.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Which device.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArg {
+    /// Device, e.g. sim:profile=rev-b,seed=7 or serial:/dev/ttyACM0; `spu list` shows what is there.
+    /// Several copies: one sim, or as many URIs separated by commas
+    #[arg(long, value_name = "URI", env = "SPU_DEVICE", default_value = "sim")]
+    pub(crate) device: String,
+}
+
+impl DeviceArg {
+    /// Its URI; an empty `SPU_DEVICE` means the simulator, as for the library.
+    pub(crate) fn uri(&self) -> &str {
+        if self.device.is_empty() { "sim" } else { &self.device }
+    }
+
+    /// Opens the device.
+    pub(crate) fn open(&self) -> Result<Box<dyn Device>, Failure> {
+        Ok(spu_driver::open(self.uri())?)
+    }
+}
+
+/// Longest time of a call.
+#[derive(Debug, Args)]
+pub(crate) struct TimeoutArg {
+    /// Longest time for one call on the device, in seconds [default: ample for a simulator]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl TimeoutArg {
+    /// The deadline of a call that does not sample.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout.unwrap_or(CALL))
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "give a number of seconds above 0".to_owned())
+}
+
+/// The matrix to work on.
+#[derive(Debug, Args)]
+pub(crate) struct MatrixArg {
+    /// Symmetric positive definite matrix: .mtx (Matrix Market), .npy (NumPy) or .csv
+    pub(crate) matrix: PathBuf,
+    /// Add this times the identity first
+    #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
+    pub(crate) damping: f64,
+}
+
+impl MatrixArg {
+    /// Reads and checks it.
+    pub(crate) fn read(&self) -> Result<SpdMatrix, Failure> {
+        let entries = matrix_file::read(&self.matrix)?;
+        SpdMatrix::new(&entries, self.damping).map_err(|error| {
+            let Failure { exit, message } = error.into();
+            let place =
+                if exit == Exit::Input { format!("{}: ", self.matrix.display()) } else { String::new() };
+            Failure::new(exit, place + &message)
+        })
+    }
+}
+
+/// How much to sample.
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    /// Samples to keep on each copy [default: 100,000]
+    #[arg(long, value_name = "N", conflicts_with = "effective")]
+    pub(crate) samples: Option<u64>,
+    /// Independent samples to aim at on each copy, instead
+    #[arg(long, value_name = "N")]
+    pub(crate) effective: Option<u64>,
+    /// Keep one sample clock tick in this many [default: from the correlation time]
+    #[arg(long, value_name = "D")]
+    pub(crate) decimation: Option<u32>,
+}
+
+impl BudgetArgs {
+    pub(crate) fn budget(&self) -> Budget {
+        Budget {
+            samples: self.samples,
+            effective: self.effective,
+            decimation: self.decimation,
+        }
+    }
+}
+
+/// Where the numbers of a device come from.
+pub(crate) fn rung(uri: &str) -> &'static str {
+    match uri.parse::<DeviceUri>() {
+        Ok(DeviceUri::Sim(_)) => "sim (simulated board, in process)",
+        Ok(DeviceUri::Serial { .. } | DeviceUri::Usb { .. }) => "board",
+        Ok(DeviceUri::Tcp { .. } | DeviceUri::Unix { .. }) => "served device",
+        Ok(DeviceUri::Qemu) => "qemu (firmware image, emulated)",
+        Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
+        Ok(DeviceUri::Replay { .. }) => "replay (recording)",
+        Err(_) => "unknown",
+    }
+}
+
+/// The rows of a matrix.
+pub(crate) fn rows(matrix: &ArrayRef2<f64>) -> Vec<Vec<f64>> {
+    matrix.rows().into_iter().map(|row| row.to_vec()).collect()
+}
+
+/// A file that was written, or why not.
+#[derive(Debug, Serialize)]
+pub(crate) struct Written {
+    pub(crate) path: PathBuf,
+    pub(crate) what: &'static str,
+    /// Why it could not be written.
+    #[serde(serialize_with = "message")]
+    pub(crate) error: Option<FileError>,
+}
+
+fn message<S: Serializer>(error: &Option<FileError>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ToString::to_string).serialize(serializer)
+}
+
+impl Written {
+    pub(crate) fn new(path: &Path, what: &'static str, result: Result<(), FileError>) -> Self {
+        Self { path: path.into(), what, error: result.err() }
+    }
+
+    /// A line of text.
+    pub(crate) fn line(&self) -> String {
+        match &self.error {
+            None => format!("{} written to {}\n", self.what, self.path.display()),
+            Some(error) => format!("error: {} not written: {error}\n", self.what),
+        }
+    }
+}
+
+/// Lines about files, and an empty one before.
+pub(crate) fn written_lines(files: &[Written]) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let lines: String = files.iter().map(Written::line).collect();
+    format!("\n{lines}")
+}

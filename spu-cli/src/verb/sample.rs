@@ -1,0 +1,173 @@
+//! `spu sample`: Gaussian samples from a board.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+use spu_driver::device::Outcome;
+use spu_driver::invert::InvertOptions;
+use spu_driver::linalg::relative_error;
+use spu_driver::plan::Budget;
+use spu_driver::sample::sample_gaussian;
+
+use super::plan::MatrixView;
+use super::{DeviceArg, MatrixArg, TimeoutArg, Written, rows, rung, written_lines};
+use crate::answer::Answer;
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::matrix_file;
+use crate::progress::Meter;
+use crate::text::{count, digits, facts, percent, table};
+
+/// Rows that the text output shows.
+const SHOWN: usize = 8;
+
+/// Draw samples of N(0, A⁻¹) from a board
+#[derive(Debug, Args)]
+pub(crate) struct Sample {
+    #[command(flatten)]
+    matrix: MatrixArg,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Number of samples
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    count: u64,
+    /// Ticks from one sample to the next [default: until they are independent]
+    #[arg(long, value_name = "D")]
+    decimation: Option<u32>,
+    /// Seed of the board's noise generators
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Write the samples, one a row: .npy, .csv or .mtx
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    timeout: TimeoutArg,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SampleAnswer {
+    uri: String,
+    rung: &'static str,
+    profile: String,
+    calibration_id: Option<u64>,
+    matrix: MatrixView,
+    seed: u64,
+    outcome: Outcome,
+    count: usize,
+    decimation: u32,
+    offsets: Vec<f64>,
+    /// Relative Frobenius error of the samples' covariance against the digital inverse.
+    covariance_error: f64,
+    /// The same, expected from so many independent samples of the exact law.
+    statistical_error: f64,
+    /// One a row; left out where they are written to a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<Vec<Vec<f64>>>,
+    #[serde(skip)]
+    shown: Vec<Vec<f64>>,
+    files: Vec<Written>,
+}
+
+impl Sample {
+    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<SampleAnswer, Failure> {
+        if let Some(path) = &self.output {
+            matrix_file::Format::of(path)?;
+            matrix_file::check_writable(path)?;
+        }
+        if self.count == 0 {
+            return Err(Failure::usage("--count must be at least 1"));
+        }
+        let a = self.matrix.read()?;
+        let mut devices = [self.device.open()?];
+        interrupt.watch(&devices);
+        let [device] = &mut devices;
+        let options = InvertOptions {
+            budget: Budget { decimation: self.decimation, ..Budget::default() },
+            seed: self.seed,
+            timeout: self.timeout.timeout,
+            ..InvertOptions::default()
+        };
+        let meter = Arc::new(Meter::new(1, json));
+        let result = sample_gaussian(device.as_mut(), &a, self.count, &options, meter.as_ref());
+        meter.finish();
+        let result = result?;
+        let kept = result.values.nrows();
+        if kept == 0 {
+            return Err(spu_driver::Error::Cancelled.into());
+        }
+        let reference = a.digital_inverse();
+        let covariance = result.values.t().dot(&result.values) / kept as f64;
+        let trace = reference.diag().sum();
+        let square: f64 = reference.iter().map(|x| x * x).sum();
+        let files: Vec<Written> = self
+            .output
+            .iter()
+            .map(|path| Written::new(path, "samples", matrix_file::write(path, &result.values)))
+            .collect();
+        Ok(SampleAnswer {
+            uri: device.uri().to_owned(),
+            rung: rung(device.uri()),
+            profile: result.board.profile.clone(),
+            calibration_id: result.calibration,
+            matrix: MatrixView::new(&self.matrix, &a),
+            seed: self.seed,
+            outcome: result.outcome,
+            count: kept,
+            decimation: result.plan.decimation,
+            offsets: result.offsets.clone(),
+            covariance_error: relative_error(&covariance, &reference),
+            statistical_error: ((trace * trace / square + 1.0) / kept as f64).sqrt(),
+            samples: self.output.is_none().then(|| rows(&result.values)),
+            shown: result.values.rows().into_iter().take(SHOWN).map(|row| row.to_vec()).collect(),
+            files,
+        })
+    }
+}
+
+impl Answer for SampleAnswer {
+    fn text(&self) -> String {
+        let calibration = self.calibration_id.map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"));
+        let about = facts(&[
+            ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
+            (
+                "samples",
+                format!("{}, {} ticks apart, seed {}", count(self.count as u64), self.decimation, self.seed),
+            ),
+            (
+                "covariance",
+                format!(
+                    "{} off the digital inverse; {} is expected from so many samples of the exact \
+                     law",
+                    percent(self.covariance_error),
+                    percent(self.statistical_error)
+                ),
+            ),
+        ]);
+        let rows: Vec<Vec<String>> = self
+            .shown
+            .iter()
+            .map(|row| row.iter().map(|x| digits(*x)).collect())
+            .collect();
+        let mut text = format!("Samples of N(0, A⁻¹), A = {}\n{about}\n", self.matrix.line());
+        text += &table(&vec![""; self.matrix.n], &rows);
+        if self.count > self.shown.len() {
+            text += &format!("  … {} more\n", count((self.count - self.shown.len()) as u64));
+        }
+        if self.outcome == Outcome::Cancelled {
+            text += "\ncancelled: these are the samples from before\n";
+        }
+        text + &written_lines(&self.files)
+    }
+
+    fn exit(&self) -> Exit {
+        if self.outcome == Outcome::Cancelled {
+            Exit::Cancelled
+        } else if self.files.iter().any(|file| file.error.is_some()) {
+            Exit::Output
+        } else {
+            Exit::Success
+        }
+    }
+}
