@@ -352,7 +352,7 @@ mod tests {
         for (from, to, expect) in [
             ("unit = \"ohm\"", "unit = \"kohm\"", "cell.r"),
             ("value = 820e-6", "value = -1.0", "cell.l"),
-            ("spread = 0.20", "spread = 0.5", "drive.full_scale"),
+            ("spread = 0.22", "spread = 0.5", "drive.full_scale"),
             ("spread_unit = \"V\", ", "", "adc.offset"),
             (
                 "value = 12, unit = \"bit\", provenance = \"design choice\" }\nfull_scale",

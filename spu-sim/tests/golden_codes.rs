@@ -14,7 +14,7 @@ const CODES: u32 = 1_000_000;
 
 const GOLDEN: [(&str, &str); 3] = [
     ("ideal", "9c86c362fb0f70aae41f4c78fa639dfef69f2b33a15588e634ad6f161eb8c599"),
-    ("rev-a", "f990c6e62941e29782c70cd13da99d59cd5ef18cb8204f5cc595b2527c31d77f"),
+    ("rev-a", "603dfed712fb653fbfb8ecf013446c38df638b538dc1246eec3a1121d549bc3c"),
     ("rev-b", "362aaf34a6bab06ced0c23011360bda6b49e7dbd2f270aca95762f9a6757a675"),
 ];
 

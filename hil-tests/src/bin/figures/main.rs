@@ -1,0 +1,41 @@
+//! Measures one headline figure and prints it as one JSON object: `{"value": …, "detail": …}`.
+//!
+//! `cargo xtask figures` calls this once for each figure and compares the value with its goal.
+
+mod accuracy;
+mod speed;
+
+use clap::Parser;
+
+/// Measures one headline figure.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Name of the figure, e.g. `sim.step_ratio`.
+    name: String,
+    /// Stay under 20 s.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A measured value.
+struct Figure {
+    value: f64,
+    /// How it was measured.
+    detail: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { name, quick } = Arguments::parse();
+    let figure = match name.as_str() {
+        "sim.step_ratio" => speed::step_ratio(quick)?,
+        "codec.gbps" => speed::codec(quick)?,
+        "stream.inproc_msps" => speed::stream(quick)?,
+        "roundtrip.inproc_us" => speed::round_trip(quick)?,
+        "sim.lyapunov_error" => accuracy::lyapunov(quick)?,
+        "invert.uncalibrated_error" => accuracy::uncalibrated(quick)?,
+        "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
+        other => anyhow::bail!("no figure {other}; `cargo xtask figures` names them"),
+    };
+    println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));
+    Ok(())
+}
