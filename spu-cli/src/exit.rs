@@ -1,5 +1,6 @@
 //! Exit codes: the one list of them, and the errors that carry them.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use spu_driver::Error;
@@ -66,8 +67,12 @@ impl Exit {
             Self::Usage => "wrong command line",
             Self::Input => "the matrix or its file is not usable",
             Self::Device => "the device is absent, denied, busy, silent or of another version",
-            Self::NotProgrammable => "this board cannot do what was asked for; all reasons are given",
-            Self::Disagreement => "a copy is an outlier, or the copies disagree; results are printed",
+            Self::NotProgrammable => {
+                "this board cannot do what was asked for; all reasons are given"
+            }
+            Self::Disagreement => {
+                "a copy is an outlier, or the copies disagree; results are printed"
+            }
             Self::Cancelled => "cancelled; what was measured until then is printed",
             Self::SelfTest => "a self test failed",
             Self::Fault => "the device failed at work: refused, lost samples, no signal",
@@ -79,7 +84,8 @@ impl Exit {
     pub(crate) fn help() -> String {
         let mut text = String::from("Exit codes:\n");
         for exit in Self::ALL {
-            text += &format!("  {:>2}  {:<17} {}\n", exit as u8, exit.kind(), exit.meaning());
+            let (code, kind) = (exit as u8, exit.kind());
+            let _ = writeln!(text, "  {code:>2}  {kind:<17} {}", exit.meaning());
         }
         text
     }

@@ -3,6 +3,12 @@
 //! One file a verb under `verb/`; every verb returns an [`Answer`] that one printer shows as text or
 //! JSON.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "text is rendered once a run; a line that reads well is worth its allocation"
+)]
+
 mod answer;
 mod exit;
 mod interrupt;

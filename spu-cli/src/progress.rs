@@ -94,7 +94,8 @@ impl Lines {
         let (kept, total) =
             self.copies.iter().fold((0, 0), |sum, copy| (sum.0 + copy.0, sum.1 + copy.1));
         let rate = kept as f64 / now.duration_since(self.started).as_secs_f64();
-        let left = if rate > 0.0 { total.saturating_sub(kept) as f64 / rate } else { f64::INFINITY };
+        let left =
+            if rate > 0.0 { total.saturating_sub(kept) as f64 / rate } else { f64::INFINITY };
         Some(format!(
             "{} of {} samples, {}, {} left",
             count(kept),
@@ -119,6 +120,6 @@ mod tests {
             Some("2,000 of 8,000 samples, 500 samples/s, 12.0 s left")
         );
         assert_eq!(lines.update(1, 2000, 4000, start + Duration::from_secs(5)), None);
-        assert_eq!(lines.update(7, 1, 1, start + Duration::from_secs(60)), None);
+        assert_eq!(lines.update(7, 1, 1, start + Duration::from_mins(1)), None);
     }
 }

@@ -11,15 +11,15 @@ pub(crate) fn percent(x: f64) -> String {
 /// Three significant digits, without exponent where that is readable.
 pub(crate) fn digits(x: f64) -> String {
     let size = x.abs();
+    if x.is_nan() {
+        return "–".into();
+    }
     if size == 0.0 || !x.is_finite() {
         return format!("{x}");
     }
     // Rounding may carry into the next power of ten; ask the formatter which one it is.
-    let exponent: i32 = format!("{size:.2e}")
-        .rsplit('e')
-        .next()
-        .and_then(|e| e.parse().ok())
-        .unwrap_or(0);
+    let exponent: i32 =
+        format!("{size:.2e}").rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0);
     match exponent {
         -4..=2 => format!("{x:.*}", (2 - exponent) as usize),
         3..=5 => {
@@ -132,7 +132,8 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let padding = " ".repeat(width - cell.chars().count());
             line += if column == 0 { " " } else { "  " };
-            line += &if column == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
+            line +=
+                &if column == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
         }
         text += line.trim_end();
         text.push('\n');
@@ -147,14 +148,39 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
         .iter()
         .map(|(name, value)| {
             let padding = " ".repeat(width - name.chars().count());
-            format!("  {name}{padding}  {value}\n")
+            let value = wrapped(value, &" ".repeat(width + 4));
+            format!("  {name}{padding}  {}\n", value.trim_start())
         })
         .collect()
 }
 
+/// The longest line of a wrapped text.
+const LINE: usize = 100;
+
+/// The text in lines that all start with `indent`, without an end of the last one.
+pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+    let mut lines = vec![indent.to_owned()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        let started = line.len() > indent.len();
+        if started && line.chars().count() + 1 + word.chars().count() > LINE {
+            lines.push(format!("{indent}{word}"));
+        } else {
+            if started {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}
+
 /// A matrix whose entries carry their uncertainty in units of the last place, `0.412(13)`, with a
 /// common power of ten taken out. Returns the power of ten too.
-pub(crate) fn uncertain_matrix(values: &[Vec<f64>], widths: &[Vec<f64>]) -> (i32, Vec<Vec<String>>) {
+pub(crate) fn uncertain_matrix(
+    values: &[Vec<f64>],
+    widths: &[Vec<f64>],
+) -> (i32, Vec<Vec<String>>) {
     let largest = |rows: &[Vec<f64>]| {
         rows.iter().flatten().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| m.max(x.abs()))
     };
@@ -175,6 +201,9 @@ pub(crate) fn uncertain_matrix(values: &[Vec<f64>], widths: &[Vec<f64>]) -> (i32
                 .iter()
                 .zip(widths)
                 .map(|(x, w)| {
+                    if !x.is_finite() || !w.is_finite() {
+                        return "–".into();
+                    }
                     format!("{:.*}({:.0})", decimals as usize, x / scale, (w * unit).ceil())
                 })
                 .collect()
@@ -214,9 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_wrapped() {
+        assert_eq!(wrapped("a short one", "  "), "  a short one");
+        let long = vec!["word"; 40].join(" ");
+        let text = wrapped(&long, "  ");
+        assert!(text.lines().all(|line| line.len() <= LINE && line.starts_with("  word")));
+        assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), long);
+        let facts = facts(&[("name", long)]);
+        assert!(facts.starts_with("  name  word") && facts.contains("\n        word"), "{facts}");
+    }
+
+    #[test]
     fn tables_align() {
         let rows = vec![vec!["a".into(), "1.5 %".into()], vec!["±b".into(), "10.5 %".into()]];
-        assert_eq!(table(&["copy", "error"], &rows), "  copy   error\n  a      1.5 %\n  ±b    10.5 %\n");
+        assert_eq!(
+            table(&["copy", "error"], &rows),
+            "  copy   error\n  a      1.5 %\n  ±b    10.5 %\n"
+        );
         assert_eq!(table(&["", ""], &rows), "  a    1.5 %\n  ±b  10.5 %\n");
     }
 

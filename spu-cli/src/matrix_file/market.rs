@@ -163,11 +163,7 @@ fn coordinate(line: &str, at: usize, size: &Size) -> Result<(usize, usize, f64),
             },
         )
     };
-    Ok((
-        index(row, size.rows, "row")?,
-        index(column, size.columns, "column")?,
-        number(value, at)?,
-    ))
+    Ok((index(row, size.rows, "row")?, index(column, size.columns, "column")?, number(value, at)?))
 }
 
 /// Writes an array file, column by column.
@@ -235,7 +231,10 @@ mod tests {
             (&format!("{symmetric}2 2 2\n2 1 1\n1 2 1\n"), ":4: entry (1, 2) is given twice (a"),
             (&format!("{symmetric}2 3 1\n2 1 1\n"), ":2: 2 × 3 is not square"),
             (&format!("{coordinate}999999999 999999999 1\n1 1 1\n"), ":2: 999999999 × 999999999"),
-            ("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n", "promises 4 entries but 3"),
+            (
+                "%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n",
+                "promises 4 entries but 3",
+            ),
             ("%%MatrixMarket matrix array real general\n1 1\n1 2\n", ":3: \"1 2\" is not a number"),
         ] {
             let message = refused(text);

@@ -1,4 +1,4 @@
-//! Matrix files: Matrix Market, NumPy and CSV, chosen by the ending of the file's name.
+//! Matrix files: Matrix Market, `NumPy` and CSV, chosen by the ending of the file's name.
 
 mod atomic;
 mod csv_text;
@@ -121,8 +121,7 @@ impl Format {
 /// [`FileError`], naming file, line and remedy.
 pub(crate) fn read(path: &Path) -> Result<Array2<f64>, FileError> {
     let format = Format::of(path)?;
-    let bytes =
-        fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
+    let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
     let parsed = if bytes.is_empty() {
         Err(Wrong::file("the file is empty; write the matrix to it first"))
     } else {
@@ -140,7 +139,7 @@ fn parse(format: Format, bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
         return npy::parse(bytes);
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').skip(1).count();
         Wrong::at(line, "this is not text; is the ending right?")
     })?;
     match format {
@@ -156,8 +155,9 @@ fn parse(format: Format, bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
 pub(crate) fn write(path: &Path, matrix: &ArrayRef2<f64>) -> Result<(), FileError> {
     let bytes = match Format::of(path)? {
         Format::MatrixMarket => market::render(matrix).into_bytes(),
-        Format::Npy => npy::render(matrix)
-            .map_err(|source| FileError::Write { path: path.into(), source })?,
+        Format::Npy => {
+            npy::render(matrix).map_err(|source| FileError::Write { path: path.into(), source })?
+        }
         Format::Csv => csv_text::render(matrix).into_bytes(),
     };
     write_atomically(path, &bytes)
@@ -181,7 +181,9 @@ fn check_size(rows: usize, columns: usize, line: usize) -> Result<(), Wrong> {
         Some(entries) if entries <= MAX_ENTRIES => Ok(()),
         _ => Err(Wrong::at(
             line,
-            format!("{rows} × {columns} entries are too many (at most {MAX_ENTRIES}); give a block"),
+            format!(
+                "{rows} × {columns} entries are too many (at most {MAX_ENTRIES}); give a block"
+            ),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! NumPy's `.npy`: two-dimensional arrays of floats or integers, of either byte and index order.
+//! `NumPy`'s `.npy`: two-dimensional arrays of floats or integers, of either byte and index order.
 
 use std::io;
 
@@ -54,9 +54,9 @@ fn explain(error: &ReadNpyError) -> String {
         ReadNpyError::Io(_) | ReadNpyError::MissingData => {
             "the file is truncated; save it again with numpy.save".into()
         }
-        ReadNpyError::ExtraBytes(count) => format!(
-            "{count} bytes follow after the array; save one array a file with numpy.save"
-        ),
+        ReadNpyError::ExtraBytes(count) => {
+            format!("{count} bytes follow after the array; save one array a file with numpy.save")
+        }
         ReadNpyError::WrongNdim(_, found) => {
             format!("the array has {found} dimensions; a matrix has 2, reshape it")
         }

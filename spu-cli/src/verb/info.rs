@@ -157,7 +157,10 @@ impl Info {
 pub(crate) fn identity(board: &BoardInfo) -> Vec<(&'static str, String)> {
     let calibration = board.calibration_id.map_or("none".into(), |id| format!("{id:016x}"));
     vec![
-        ("profile", format!("{}, {} cells, {} couplings", board.profile, board.cells, board.couplings)),
+        (
+            "profile",
+            format!("{}, {} cells, {} couplings", board.profile, board.cells, board.couplings),
+        ),
         ("serial number", format!("{:016x}", board.serial)),
         ("firmware", board.firmware.clone()),
         ("gateware", format!("{:08x}", board.gateware_id)),

@@ -58,7 +58,8 @@ impl Invert {
         let started = Instant::now();
         let result = invert_copies(&mut devices, &a, &options, &meter);
         meter.finish();
-        let request = Request { uris, seed: self.seed, command: command(), wall: started.elapsed() };
+        let request =
+            Request { uris, seed: self.seed, command: command(), wall: started.elapsed() };
         let mut answer = InvertAnswer::new(&self.matrix, &a, &result?, request);
         self.write(&mut answer);
         Ok(answer)

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::exit::Exit;
 use crate::text::{
     count, counted, digits, duration, facts, listed, percent, probability, table, uncertain_matrix,
+    wrapped,
 };
 
 /// The verdict in words.
@@ -21,14 +22,23 @@ pub(crate) fn verdict(ensemble: &EnsembleInversion, profile: &str) -> String {
             "the {number} copies differ, by no more than the stated spread of profile {profile} \
              explains"
         ),
-        Some(Verdict::Outlier { copies }) => format!(
-            "{} {} {}: apart from the others by more than noise and the stated spread of profile \
-             {profile} explain; left out of the mean. Run `spu selftest` on {}",
-            if copies.len() == 1 { "copy" } else { "copies" },
-            listed(copies),
-            if copies.len() == 1 { "is an outlier" } else { "are outliers" },
-            if copies.len() == 1 { "it" } else { "them" },
-        ),
+        Some(Verdict::Outlier { copies }) => {
+            let (silent, apart): (Vec<usize>, Vec<usize>) =
+                copies.iter().partition(|copy| ensemble.copies[**copy].is_err());
+            let why = [
+                (apart, "apart from the others by more than noise and the stated spread explain"),
+                (silent, "without signal"),
+            ];
+            let parts: Vec<String> = why
+                .iter()
+                .filter(|(copies, _)| !copies.is_empty())
+                .map(|(copies, why)| match copies.len() {
+                    1 => format!("copy {} is an outlier, {why}", copies[0]),
+                    _ => format!("copies {} are outliers, {why}", listed(copies)),
+                })
+                .collect();
+            format!("{}; left out of the mean. Run `spu selftest` on it", parts.join("; "))
+        }
         Some(Verdict::Disagree) => format!(
             "the {number} copies disagree by more than noise and the stated spread of profile \
              {profile} explain, and no majority tells which are wrong. Run `spu selftest` on each"
@@ -120,7 +130,8 @@ impl InvertAnswer {
         );
         for copy in &self.copies {
             if let Some(error) = &copy.error {
-                text += &format!("  copy {}: {error}\n", copy.copy);
+                text += &wrapped(&format!("copy {}: {error}", copy.copy), "  ");
+                text.push('\n');
             }
         }
         text
@@ -174,19 +185,18 @@ impl InvertAnswer {
     }
 
     fn time_text(&self) -> String {
-        let header =
-            ["copy", "on the board", "program", "acquire", "transfer", "encode", "decode"];
+        let header = ["copy", "on the board", "program", "acquire", "transfer", "encode", "decode"];
         let rows: Vec<Vec<String>> = self
             .results()
             .map(|(copy, result)| {
-                let phases = &result.phases;
+                let phases = &result.phases_s;
                 let times = [
                     result.board_s,
-                    phases.program_s,
-                    phases.acquire_s,
-                    phases.transfer_s,
-                    phases.encode_s,
-                    phases.decode_s,
+                    phases.program,
+                    phases.acquire,
+                    phases.transfer,
+                    phases.encode,
+                    phases.decode,
                 ];
                 std::iter::once(copy.to_string()).chain(times.map(duration)).collect()
             })
@@ -196,21 +206,21 @@ impl InvertAnswer {
 
     fn digital_text(&self) -> String {
         let lines: String =
-            self.digital_work.iter().map(|work| format!("  {work}\n")).collect();
+            self.digital_work.iter().map(|work| wrapped(work, "  ") + "\n").collect();
         format!("\nDigital, on the host\n{lines}")
     }
 
     fn verdict_text(&self) -> String {
         let mut text = String::from("\n");
         if self.cancelled() {
-            let kept: Vec<String> =
-                self.results().map(|(_, result)| count(result.kept)).collect();
+            let kept: Vec<String> = self.results().map(|(_, result)| count(result.kept)).collect();
             text += &format!(
                 "Cancelled: the result is from the samples until then ({} kept)\n",
                 kept.join(", ")
             );
         }
-        text += &format!("Verdict: {}\n{}\n", self.summary, self.intervals);
+        let verdict = wrapped(&format!("Verdict: {}", self.summary), "");
+        text += &format!("{verdict}\n{}\n", wrapped(&self.intervals, ""));
         text
     }
 }

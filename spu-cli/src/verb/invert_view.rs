@@ -39,8 +39,12 @@ pub(crate) struct InvertAnswer {
     pub(crate) digital_reference: Vec<Vec<f64>>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) bias: Option<BiasSplit>,
-    #[serde(flatten)]
+    #[serde(skip)]
     pub(crate) verdict: Option<Verdict>,
+    /// Its name; the copies that it names are in `outliers`.
+    #[serde(rename = "verdict")]
+    pub(crate) verdict_name: Option<&'static str>,
+    pub(crate) outliers: Vec<usize>,
     /// The verdict in words.
     pub(crate) summary: String,
     pub(crate) calibrated: bool,
@@ -56,6 +60,15 @@ pub(crate) struct InvertAnswer {
     /// [`MeanView::inverse`], for files.
     #[serde(skip)]
     pub(crate) mean_matrix: Array2<f64>,
+}
+
+fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::EqualWithinNoise => "equal-within-noise",
+        Verdict::DifferWithinSpread => "differ-within-spread",
+        Verdict::Outlier { .. } => "outlier",
+        Verdict::Disagree => "disagree",
+    }
 }
 
 /// One copy.
@@ -88,28 +101,28 @@ pub(crate) struct ResultView {
     pub(crate) staircase_correction: f64,
     pub(crate) board_ticks: u64,
     pub(crate) board_s: f64,
-    pub(crate) phases: PhasesView,
+    pub(crate) phases_s: PhasesView,
     pub(crate) convergence: Vec<Point>,
 }
 
 /// Wall time, in seconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct PhasesView {
-    pub(crate) encode_s: f64,
-    pub(crate) program_s: f64,
-    pub(crate) acquire_s: f64,
-    pub(crate) transfer_s: f64,
-    pub(crate) decode_s: f64,
+    pub(crate) encode: f64,
+    pub(crate) program: f64,
+    pub(crate) acquire: f64,
+    pub(crate) transfer: f64,
+    pub(crate) decode: f64,
 }
 
 impl From<Phases> for PhasesView {
     fn from(phases: Phases) -> Self {
         Self {
-            encode_s: phases.encode.as_secs_f64(),
-            program_s: phases.program.as_secs_f64(),
-            acquire_s: phases.acquire.as_secs_f64(),
-            transfer_s: phases.transfer.as_secs_f64(),
-            decode_s: phases.decode.as_secs_f64(),
+            encode: phases.encode.as_secs_f64(),
+            program: phases.program.as_secs_f64(),
+            acquire: phases.acquire.as_secs_f64(),
+            transfer: phases.transfer.as_secs_f64(),
+            decode: phases.decode.as_secs_f64(),
         }
     }
 }
@@ -176,7 +189,9 @@ impl InvertAnswer {
             pairs: ensemble.pairs.clone(),
             bias: ensemble.bias,
             summary: super::invert_text::verdict(ensemble, &first.board.profile),
+            verdict_name: ensemble.verdict.as_ref().map(verdict_name),
             verdict: ensemble.verdict.clone(),
+            outliers: outliers.to_vec(),
             calibrated,
             intervals: intervals(calibrated),
             digital_work: digital_work(a, first),
@@ -235,7 +250,7 @@ impl ResultView {
             staircase_correction: inversion.staircase,
             board_ticks: inversion.ticks.0,
             board_s: inversion.ticks.0 as f64 * inversion.board.sample_period_s(),
-            phases: inversion.phases.into(),
+            phases_s: inversion.phases.into(),
             convergence: inversion
                 .convergence
                 .iter()
@@ -273,7 +288,9 @@ fn intervals(calibrated: bool) -> String {
 fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
     let n = a.n();
     vec![
-        format!("planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"),
+        format!(
+            "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
+        ),
         format!(
             "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
              scaling undone",

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ndarray::ArrayRef2;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::plan::Budget;
 use spu_driver::{Deadline, Device, DeviceUri};
@@ -29,7 +29,8 @@ const CALL: Duration = Duration::from_secs(30);
 /// Which device.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArg {
-    /// Device, e.g. sim:profile=rev-b,seed=7 or serial:/dev/ttyACM0; `spu list` shows what is there.
+    /// Device, e.g. `sim:profile=rev-b,seed=7` or `serial:/dev/ttyACM0`; `spu list` shows what is
+    /// there.
     /// Several copies: one sim, or as many URIs separated by commas
     #[arg(long, value_name = "URI", env = "SPU_DEVICE", default_value = "sim")]
     pub(crate) device: String,
@@ -73,7 +74,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// The matrix to work on.
 #[derive(Debug, Args)]
 pub(crate) struct MatrixArg {
-    /// Symmetric positive definite matrix: .mtx (Matrix Market), .npy (NumPy) or .csv
+    /// Symmetric positive definite matrix: .mtx (Matrix Market), .npy or .csv
     pub(crate) matrix: PathBuf,
     /// Add this times the identity first
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.0)]
@@ -86,8 +87,11 @@ impl MatrixArg {
         let entries = matrix_file::read(&self.matrix)?;
         SpdMatrix::new(&entries, self.damping).map_err(|error| {
             let Failure { exit, message } = error.into();
-            let place =
-                if exit == Exit::Input { format!("{}: ", self.matrix.display()) } else { String::new() };
+            let place = if exit == Exit::Input {
+                format!("{}: ", self.matrix.display())
+            } else {
+                String::new()
+            };
             Failure::new(exit, place + &message)
         })
     }
@@ -109,11 +113,7 @@ pub(crate) struct BudgetArgs {
 
 impl BudgetArgs {
     pub(crate) fn budget(&self) -> Budget {
-        Budget {
-            samples: self.samples,
-            effective: self.effective,
-            decimation: self.decimation,
-        }
+        Budget { samples: self.samples, effective: self.effective, decimation: self.decimation }
     }
 }
 
@@ -141,17 +141,12 @@ pub(crate) struct Written {
     pub(crate) path: PathBuf,
     pub(crate) what: &'static str,
     /// Why it could not be written.
-    #[serde(serialize_with = "message")]
-    pub(crate) error: Option<FileError>,
-}
-
-fn message<S: Serializer>(error: &Option<FileError>, serializer: S) -> Result<S::Ok, S::Error> {
-    error.as_ref().map(ToString::to_string).serialize(serializer)
+    pub(crate) error: Option<String>,
 }
 
 impl Written {
     pub(crate) fn new(path: &Path, what: &'static str, result: Result<(), FileError>) -> Self {
-        Self { path: path.into(), what, error: result.err() }
+        Self { path: path.into(), what, error: result.err().map(|error| error.to_string()) }
     }
 
     /// A line of text.

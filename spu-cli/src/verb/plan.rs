@@ -60,7 +60,12 @@ impl MatrixView {
             0.0 => String::new(),
             damping => format!(", damping {damping}"),
         };
-        format!("{}, {n} × {n}, condition {}{damping}", self.file, digits(self.condition), n = self.n)
+        format!(
+            "{}, {n} × {n}, condition {}{damping}",
+            self.file,
+            digits(self.condition),
+            n = self.n
+        )
     }
 }
 
@@ -114,7 +119,11 @@ impl PlanView {
             modes: plan
                 .modes
                 .iter()
-                .map(|mode| ModeView { farad: mode.c, frequency_hz: mode.frequency_hz(), q: mode.q() })
+                .map(|mode| ModeView {
+                    farad: mode.c,
+                    frequency_hz: mode.frequency_hz(),
+                    q: mode.q(),
+                })
                 .collect(),
             mode_ratio: plan.mode_ratio(board),
             settle_ticks: plan.settle,
@@ -137,16 +146,14 @@ impl PlanView {
 
     /// Names and values, as text.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
-        let mut facts = vec![
-            (
-                "programmed",
-                format!(
-                    "scaling {}; banks quantise the matrix to {}",
-                    self.scaling_name(),
-                    percent(self.quantisation)
-                ),
+        let mut facts = vec![(
+            "programmed",
+            format!(
+                "scaling {}; banks quantise the matrix to {}",
+                self.scaling_name(),
+                percent(self.quantisation)
             ),
-        ];
+        )];
         if let (Some(fast), Some(slow)) = (self.modes.first(), self.modes.last()) {
             facts.push((
                 "modes",
@@ -163,8 +170,7 @@ impl PlanView {
         facts.push((
             "sampling",
             format!(
-                "settle {} ticks, then keep one tick in {}: {} samples ≈ {} independent ones, {} \
-                 on the board",
+                "settle {} ticks, then keep one in {}; {} samples ≈ {} independent; {} on the board",
                 count(self.settle_ticks),
                 self.decimation,
                 count(self.samples),
@@ -195,7 +201,10 @@ impl Answer for PlanAnswer {
     fn text(&self) -> String {
         let mut all = vec![("device", format!("{}, {}", self.uri, self.rung))];
         all.extend(self.plan.facts());
-        all.push(("expected", format!("statistical error of the inverse {}", percent(self.plan.predicted_error))));
+        all.push((
+            "expected",
+            format!("statistical error of the inverse {}", percent(self.plan.predicted_error)),
+        ));
         let codes: Vec<Vec<String>> = (0..self.matrix.n)
             .map(|i| {
                 let code = |j: usize| {

@@ -65,11 +65,15 @@ impl FromStr for Selector {
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("0x") {
             let address = word(text)?;
-            let (register, index) =
-                u16::try_from(address).ok().and_then(find).ok_or_else(|| {
-                    format!("no register at {text}; `spu regs list` shows the map")
-                })?;
-            return Ok(Self { register, index: (register.count > 1).then_some(index), field: None });
+            let (register, index) = u16::try_from(address)
+                .ok()
+                .and_then(find)
+                .ok_or_else(|| format!("no register at {text}; `spu regs list` shows the map"))?;
+            return Ok(Self {
+                register,
+                index: (register.count > 1).then_some(index),
+                field: None,
+            });
         }
         let (name, field) = match text.split_once('.') {
             Some((name, field)) => (name, Some(field)),
@@ -92,12 +96,18 @@ impl FromStr for Selector {
             .transpose()?;
         let field = field
             .map(|name| {
-                register.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).ok_or_else(
-                    || {
+                register
+                    .fields
+                    .iter()
+                    .find(|field| field.name.eq_ignore_ascii_case(name))
+                    .ok_or_else(|| {
                         let names: Vec<&str> = register.fields.iter().map(|f| f.name).collect();
-                        format!("{} has no field {name:?}, only {}", register.name, names.join(", "))
-                    },
-                )
+                        format!(
+                            "{} has no field {name:?}, only {}",
+                            register.name,
+                            names.join(", ")
+                        )
+                    })
             })
             .transpose()?;
         Ok(Self { register, index, field })
@@ -130,7 +140,7 @@ fn word(text: &str) -> Result<u32, String> {
 #[serde(untagged)]
 pub(crate) enum RegsAnswer {
     Map { registers: Vec<Entry> },
-    Values { uri: String, values: Vec<Value> },
+    Values { uri: String, values: Vec<Reading> },
 }
 
 /// A register of the map.
@@ -156,7 +166,7 @@ struct FieldEntry {
 
 /// A register's value.
 #[derive(Debug, Serialize)]
-pub(crate) struct Value {
+pub(crate) struct Reading {
     name: String,
     address: u16,
     value: u32,
@@ -167,7 +177,7 @@ pub(crate) struct Value {
     float: Option<f32>,
 }
 
-impl Value {
+impl Reading {
     fn new(selector: Selector, address: u16, word: u32) -> Self {
         let fields = selector.register.fields;
         let whole = fields.len() == 1 && fields[0].width == 32;
@@ -247,7 +257,7 @@ fn read(
     device: &mut dyn Device,
     selector: Selector,
     timeout: &TimeoutArg,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Vec<Reading>, Failure> {
     let Selector { register, index, .. } = selector;
     if register.access == Access::Wo {
         return Err(Failure::usage(format!("{} is write only", register.name)));
@@ -272,7 +282,7 @@ fn read(
         for word in words {
             let element = (register.count > 1).then_some(at);
             let selector = Selector { index: element, ..selector };
-            values.push(Value::new(selector, address(register, at), word));
+            values.push(Reading::new(selector, address(register, at), word));
             at += 1;
         }
     }
@@ -288,7 +298,7 @@ fn write(
     selector: Selector,
     value: u32,
     timeout: &TimeoutArg,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Vec<Reading>, Failure> {
     let Selector { register, index, field } = selector;
     if register.access == Access::Ro {
         return Err(Failure::usage(format!("{} is read only", register.name)));
@@ -321,9 +331,13 @@ fn write(
     };
     device.write_regs(address, &[word], timeout.deadline())?;
     if register.access == Access::Wo {
-        return Ok(vec![Value::new(selector, address, word)]);
+        return Ok(vec![Reading::new(selector, address, word)]);
     }
-    read(device, Selector { index: (register.count > 1).then_some(index.unwrap_or(0)), ..selector }, timeout)
+    read(
+        device,
+        Selector { index: (register.count > 1).then_some(index.unwrap_or(0)), ..selector },
+        timeout,
+    )
 }
 
 impl Answer for RegsAnswer {
@@ -364,8 +378,9 @@ fn map_text(registers: &[Entry]) -> String {
     text
 }
 
-fn value_text(value: &Value) -> String {
-    let mut text = format!("{} {:#06x} = {:#010x} ({})", value.name, value.address, value.value, value.value);
+fn value_text(value: &Reading) -> String {
+    let mut text =
+        format!("{} {:#06x} = {:#010x} ({})", value.name, value.address, value.value, value.value);
     if value.value > i32::MAX as u32 {
         text += &format!(" ({})", value.value.cast_signed());
     }

@@ -128,12 +128,19 @@ impl Sample {
 
 impl Answer for SampleAnswer {
     fn text(&self) -> String {
-        let calibration = self.calibration_id.map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"));
+        let calibration = self
+            .calibration_id
+            .map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"));
         let about = facts(&[
             ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
             (
                 "samples",
-                format!("{}, {} ticks apart, seed {}", count(self.count as u64), self.decimation, self.seed),
+                format!(
+                    "{}, {} ticks apart, seed {}",
+                    count(self.count as u64),
+                    self.decimation,
+                    self.seed
+                ),
             ),
             (
                 "covariance",
@@ -145,11 +152,8 @@ impl Answer for SampleAnswer {
                 ),
             ),
         ]);
-        let rows: Vec<Vec<String>> = self
-            .shown
-            .iter()
-            .map(|row| row.iter().map(|x| digits(*x)).collect())
-            .collect();
+        let rows: Vec<Vec<String>> =
+            self.shown.iter().map(|row| row.iter().map(|x| digits(*x)).collect()).collect();
         let mut text = format!("Samples of N(0, A⁻¹), A = {}\n{about}\n", self.matrix.line());
         text += &table(&vec![""; self.matrix.n], &rows);
         if self.count > self.shown.len() {

@@ -1,0 +1,87 @@
+//! Ctrl-C during a long run.
+#![cfg(unix)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{example, json};
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_spu"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn press(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Samples that keep this machine busy for about so many seconds.
+fn samples(seconds: f64) -> u64 {
+    let laplacian = example("laplacian-8.mtx");
+    let mut count = 20_000_u32;
+    loop {
+        let started = Instant::now();
+        json(&["invert", &laplacian, "--device", "sim", "--samples", &count.to_string()], 0);
+        let took = started.elapsed().as_secs_f64();
+        if took > 0.5 {
+            return (f64::from(count) * seconds / took) as u64;
+        }
+        count *= 4;
+    }
+}
+
+#[test]
+fn the_first_press_keeps_what_was_measured() {
+    let laplacian = example("laplacian-8.mtx");
+    let count = samples(12.0).to_string();
+    let mut child = start(&["invert", &laplacian, "--device", "sim", "--samples", &count]);
+    // The first line of progress comes after three seconds: a quarter is measured then, and an
+    // eighth is enough.
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    assert!(line.contains(" samples, ") && line.contains(" left"), "{line}");
+    let pressed = Instant::now();
+    press(&child);
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(7), "{text}");
+    assert!(pressed.elapsed() < Duration::from_secs(5), "it stops soon");
+    assert!(text.contains("Cancelled: the result is from the samples until then"), "{text}");
+    assert!(text.contains("A⁻¹") && text.contains("Verdict"), "{text}");
+    errors.read_to_string(&mut line).unwrap();
+    assert!(line.contains("stopping the board"), "{line}");
+}
+
+#[test]
+fn the_second_press_quits() {
+    let laplacian = example("laplacian-8.mtx");
+    // So large a quantum keeps the simulator from hearing the first press.
+    let device = "sim:quantum=4294967295";
+    let mut child = start(&["invert", &laplacian, "--device", device, "--samples", "4000000000"]);
+    std::thread::sleep(Duration::from_secs(1));
+    press(&child);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "the first press alone does not quit");
+    press(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn too_early_a_press_says_that_nothing_is_kept() {
+    let laplacian = example("laplacian-8.mtx");
+    let mut child = start(&["invert", &laplacian, "--device", "sim", "--samples", "4000000000"]);
+    std::thread::sleep(Duration::from_secs(1));
+    press(&child);
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7), "{error}");
+    assert!(error.contains("nothing is kept"), "{error}");
+}
