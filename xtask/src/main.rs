@@ -3,6 +3,7 @@
 mod figures;
 mod gateware;
 mod process;
+mod readme;
 mod regs;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,12 @@ enum Task {
     Gateware,
     /// Measure the project's headline figures
     Figures(figures::Args),
+    /// Run the commands of the README
+    Readme {
+        /// Leave out commands that start so
+        #[arg(long)]
+        except: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -32,6 +39,7 @@ fn main() -> ExitCode {
         Task::Regs(args) => regs::run(&args),
         Task::Gateware => gateware::run(),
         Task::Figures(args) => figures::run(&args),
+        Task::Readme { except } => readme::run(&except),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,8 +55,8 @@ struct Line {
     goal: String,
     /// Whether the value meets the goal; none where it was skipped.
     holds: Option<bool>,
-    /// What it was measured on, numbered as in the design: 1 is the simulator in process.
-    rung: u8,
+    /// What it was measured on.
+    rung: &'static str,
     command: String,
     skipped: Option<String>,
     detail: serde_json::Value,

@@ -99,7 +99,7 @@ pub(crate) fn ideal_over_bound(quick: bool) -> anyhow::Result<Figure> {
 
 /// Relative error of the sampled covariance against the discrete Lyapunov solution.
 pub(crate) fn lyapunov(quick: bool) -> anyhow::Result<Figure> {
-    let samples: u64 = if quick { 3_000_000 } else { 30_000_000 };
+    let samples: u64 = if quick { 15_000_000 } else { 30_000_000 };
     let a = chain()?;
     let mut device = open("sim:profile=ideal")?;
     let info = device.info().clone();
