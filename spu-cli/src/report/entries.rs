@@ -20,8 +20,10 @@ const HEIGHT: f64 = 572.0;
 pub(super) fn figure(answer: &InvertAnswer) -> (String, usize) {
     let entries = chosen(&answer.digital_reference);
     let reference = |(i, j): (usize, usize)| answer.digital_reference[i][j];
+    // An outlier does not stretch the axes.
+    let used = || answer.results().filter(|(copy, _)| !answer.outliers.contains(copy));
     let intervals = || {
-        answer.results().flat_map(|(_, result)| {
+        used().flat_map(|(_, result)| {
             entries
                 .iter()
                 .map(|&(i, j)| (reference((i, j)), result.inverse[i][j], result.half_widths[i][j]))
@@ -60,13 +62,16 @@ pub(super) fn figure(answer: &InvertAnswer) -> (String, usize) {
                 digits(width),
                 digits(reference((i, j)))
             );
-            let mut interval = |scale: &Scale, value: f64| {
+            let mut interval = |scale: &Scale, (low, high): (f64, f64), value: f64| {
+                if !(low..=high).contains(&value) {
+                    return;
+                }
                 let class = format!("curve {}", copy_class(copy));
                 svg.line(&class, (x, scale.at(value - width)), (x, scale.at(value + width)));
                 svg.marker(copy, (x, scale.at(value)), &tip);
             };
-            interval(&upper, value);
-            interval(&lower, value - reference((i, j)));
+            interval(&upper, values, value);
+            interval(&lower, differences, value - reference((i, j)));
         }
         let name = format!("{i}, {j}");
         svg.upright("index", (left + slot / 2.0 + 3.0, DIFFERENCES.1 + 7.0), Anchor::End, &name);

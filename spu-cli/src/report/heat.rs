@@ -27,6 +27,8 @@ const STOPS: [[f64; 3]; 7] = [
 pub(super) struct Panel {
     pub(super) title: String,
     pub(super) values: Vec<Vec<f64>>,
+    /// Does not count for the range of the scale.
+    pub(super) outlier: bool,
 }
 
 /// Rows of panels on one colour scale.
@@ -34,6 +36,7 @@ pub(super) fn figure(rows: &[Vec<Panel>], quantity: &str, description: &str) -> 
     let largest = rows
         .iter()
         .flatten()
+        .filter(|panel| !panel.outlier)
         .flat_map(|panel| panel.values.iter().flatten())
         .filter(|x| x.is_finite())
         .fold(0.0, |m: f64, x| m.max(x.abs()));
@@ -139,7 +142,8 @@ mod tests {
 
     #[test]
     fn every_entry_is_a_cell() {
-        let panel = |n: usize| Panel { title: "a".into(), values: vec![vec![0.5; n]; n] };
+        let panel =
+            |n: usize| Panel { title: "a".into(), values: vec![vec![0.5; n]; n], outlier: false };
         let text = figure(&[vec![panel(3), panel(3)], vec![panel(3)]], "siemens", "test");
         let document = roxmltree::Document::parse(&text).unwrap();
         let tips = document.descendants().filter(|n| n.tag_name().name() == "title").count();

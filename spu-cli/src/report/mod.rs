@@ -10,8 +10,6 @@ mod scale;
 mod svg;
 mod tables;
 
-use spu_driver::ensemble::Verdict;
-
 use crate::text::{counted, digits, percent};
 use crate::verb::invert_view::InvertAnswer;
 use heat::Panel;
@@ -62,7 +60,7 @@ fn head(answer: &InvertAnswer) -> String {
         copies = counted(answer.copies.len(), "copy", "copies"),
         profile = escape(&answer.board.profile),
         rung = escape(answer.rung),
-        summary = capital(&escape(&answer.summary)),
+        summary = capital(&code(&escape(&answer.summary))),
         what = if answer.mean.of_copies.len() > 1 { "mean" } else { "result" },
         error = percent(answer.mean.error_against_reference),
         intervals = capital(&escape(&answer.intervals)),
@@ -76,6 +74,17 @@ fn capital(text: &str) -> String {
         .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
+/// What stands between backticks as code.
+fn code(text: &str) -> String {
+    let mut parts = text.split('`');
+    let mut html = parts.next().unwrap_or("").to_owned();
+    for (index, part) in parts.enumerate() {
+        html += if index.is_multiple_of(2) { "<code>" } else { "</code>" };
+        html += part;
+    }
+    if text.matches('`').count().is_multiple_of(2) { html } else { text.to_owned() }
+}
+
 fn copies(answer: &InvertAnswer) -> String {
     let mut text = format!(
         "<h2>Copies</h2>\n{}<p>Errors are relative, by the Frobenius norm. The digital reference is \
@@ -86,7 +95,7 @@ fn copies(answer: &InvertAnswer) -> String {
     );
     for copy in &answer.copies {
         if let Some(error) = &copy.error {
-            text += &format!("<p>Copy {}: {}.</p>\n", copy.copy, escape(error));
+            text += &format!("<p>Copy {}: {}.</p>\n", copy.copy, code(&escape(error)));
         }
     }
     if answer.pairs.is_empty() {
@@ -124,35 +133,35 @@ fn heat_maps(answer: &InvertAnswer) -> String {
     };
     let several = answer.mean.of_copies.len() > 1;
     let reference = &answer.digital_reference;
-    let mut inverses = vec![Panel { title: "Digital reference".into(), values: reference.clone() }];
+    let is_outlier = |copy: usize| answer.outliers.contains(&copy);
+    let panel = |title: String, values: Vec<Vec<f64>>, outlier| Panel { title, values, outlier };
+    let mut inverses = vec![panel("Digital reference".into(), reference.clone(), false)];
     let mut errors = Vec::new();
     let mut pairs = Vec::new();
     let results: Vec<_> = answer.results().collect();
-    for (index, (copy, result)) in results.iter().enumerate() {
-        inverses.push(Panel { title: format!("Copy {copy}"), values: result.inverse.clone() });
-        errors.push(Panel {
-            title: format!("Copy {copy} − reference"),
-            values: difference(&result.inverse, reference),
-        });
-        for (other, second) in &results[index + 1..] {
-            pairs.push(Panel {
-                title: format!("Copy {copy} − copy {other}"),
-                values: difference(&result.inverse, &second.inverse),
-            });
+    for (index, &(copy, result)) in results.iter().enumerate() {
+        let outlier = is_outlier(copy);
+        inverses.push(panel(format!("Copy {copy}"), result.inverse.clone(), outlier));
+        let error = difference(&result.inverse, reference);
+        errors.push(panel(format!("Copy {copy} − reference"), error, outlier));
+        for &(other, second) in &results[index + 1..] {
+            let apart = difference(&result.inverse, &second.inverse);
+            let outlier = outlier || is_outlier(other);
+            pairs.push(panel(format!("Copy {copy} − copy {other}"), apart, outlier));
         }
     }
     if several {
-        inverses.push(Panel { title: "Mean".into(), values: answer.mean.inverse.clone() });
-        errors.push(Panel {
-            title: "Mean − reference".into(),
-            values: difference(&answer.mean.inverse, reference),
-        });
+        inverses.push(panel("Mean".into(), answer.mean.inverse.clone(), false));
+        let error = difference(&answer.mean.inverse, reference);
+        errors.push(panel("Mean − reference".into(), error, false));
     }
-    let of_mean = match &answer.verdict {
-        Some(Verdict::Outlier { .. }) if several => " The mean leaves the outlier out.",
-        _ => "",
+    let cut = if results.iter().any(|(copy, _)| is_outlier(*copy)) {
+        " An outlier does not count for the scale; its colours end with it."
+    } else {
+        ""
     };
     let rows: Vec<Vec<Panel>> = [errors, pairs].into_iter().filter(|row| !row.is_empty()).collect();
+    let below = if rows.len() > 1 { "; below, what the copies differ by" } else { "" };
     format!(
         "<h2>Inverses and their differences</h2>\n{}{}",
         figure(
@@ -160,14 +169,16 @@ fn heat_maps(answer: &InvertAnswer) -> String {
             &heat::figure(&[inverses], "entry of A⁻¹", "Heat maps of the inverses"),
             &format!(
                 "The inverse by digital computation and as each copy measured it, on one colour \
-                 scale.{of_mean}"
+                 scale.{cut}"
             ),
         ),
         figure(
             2,
             &heat::figure(&rows, "difference of entries", "Heat maps of the differences"),
-            "Above, what each copy is off the reference; below, what the copies differ by. One \
-             colour scale for all, narrower than that of figure\u{a0}1.",
+            &format!(
+                "What each copy is off the reference{below}, on one colour scale (not that of \
+                 figure\u{a0}1).{cut}"
+            ),
         )
     )
 }
@@ -209,8 +220,13 @@ fn spread(answer: &InvertAnswer) -> String {
             &picture,
             &format!(
                 "{which}, largest first, with 95 % intervals{}. Above the values, below their \
-                 difference from the reference.",
-                if answer.calibrated { "" } else { " (statistical only)" }
+                 difference from the reference.{}",
+                if answer.calibrated { "" } else { " (statistical only)" },
+                if answer.outliers.is_empty() {
+                    ""
+                } else {
+                    " What an outlier has outside these ranges is not drawn."
+                }
             ),
         )
     )
