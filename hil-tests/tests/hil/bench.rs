@@ -1,0 +1,224 @@
+//! The devices under test, what each lacks, and whose turn it is to use them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use spu_driver::uri::SimOptions;
+use spu_driver::{BoardInfo, Device, DeviceUri, Error, ResetLevel};
+use spu_protocol::payload::info::BoardKind;
+
+use crate::support::soon;
+
+/// Profiles that are tested where `SPU_DEVICE` is plain `sim`.
+const SIM_PROFILES: [&str; 3] = ["ideal", "rev-a", "rev-b"];
+
+/// Outcome of a test; an assertion that fails panics.
+pub(crate) type Outcome = anyhow::Result<()>;
+
+/// A test.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) run: fn(&Bench) -> Outcome,
+}
+
+/// What a test needs of a device.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need {
+    /// A board whose covariance is an inverse.
+    Rlc,
+    /// At least this many cells.
+    Cells(usize),
+    /// A board that is its profile: no spread, no stray capacitance, fine banks.
+    Exact,
+    /// A board whose profile states a spread.
+    Spread,
+    /// Couplings of either sign.
+    Signed,
+    /// Couplings of one sign.
+    Unsigned,
+    /// At least this many copies of the board.
+    Copies(usize),
+    /// Faults planted by URI.
+    Faults,
+}
+
+/// A device that tests share.
+struct Slot {
+    uri: DeviceUri,
+    info: BoardInfo,
+    /// The open device, where there is one board for all tests.
+    open: Mutex<Option<Box<dyn Device>>>,
+}
+
+/// The device of a test, or several copies.
+pub(crate) struct Bench {
+    name: String,
+    slots: Vec<Arc<Slot>>,
+}
+
+type Benches = Vec<Arc<Bench>>;
+
+/// Opens what `uris` names: benches for the tests of one board, and those for copies.
+pub(crate) fn open(uris: &str) -> Result<(Benches, Benches), Error> {
+    let parsed = match uris {
+        "sim" => {
+            let profile =
+                |name: &&str| SimOptions { profile: (*name).into(), ..SimOptions::default() };
+            SIM_PROFILES.iter().map(profile).map(DeviceUri::Sim).collect()
+        }
+        list => DeviceUri::parse_list(list)?,
+    };
+    let slots = parsed.into_iter().map(Slot::open).collect::<Result<Vec<_>, _>>()?;
+    let many = slots.len() > 1 && uris != "sim";
+    let alone: Benches = slots
+        .iter()
+        .enumerate()
+        .map(|(index, slot)| {
+            let profile = &slot.info.profile;
+            let name = if many { format!("{profile}.{index}") } else { profile.clone() };
+            Arc::new(Bench { name, slots: vec![Arc::clone(slot)] })
+        })
+        .collect();
+    let together = if many {
+        vec![Arc::new(Bench { name: slots[0].info.profile.clone(), slots })]
+    } else {
+        alone.clone()
+    };
+    Ok((alone, together))
+}
+
+impl Slot {
+    fn open(uri: DeviceUri) -> Result<Arc<Self>, Error> {
+        let device = uri.open()?;
+        let info = device.info().clone();
+        let open = Mutex::new((!is_sim(&uri)).then_some(device));
+        Ok(Arc::new(Self { uri, info, open }))
+    }
+
+    /// The open device, or a new one.
+    fn device(&self, kept: Option<Box<dyn Device>>) -> Result<Box<dyn Device>, Error> {
+        let Some(mut device) = kept else {
+            return self.uri.open();
+        };
+        device.cancel_handle().clear();
+        device.reset(ResetLevel::Fpga, soon())?;
+        Ok(device)
+    }
+}
+
+fn is_sim(uri: &DeviceUri) -> bool {
+    matches!(uri, DeviceUri::Sim(_))
+}
+
+impl Bench {
+    /// Name of the profile, and number of the board if there are several.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Identity of the first board.
+    pub(crate) fn info(&self) -> &BoardInfo {
+        &self.slots[0].info
+    }
+
+    /// The URI of the first board, with this option appended if it is a simulator.
+    pub(crate) fn uri_with(&self, option: &str) -> String {
+        format!("{},{option}", self.slots[0].uri)
+    }
+
+    /// Why a test with this need cannot run; `None` if it can.
+    pub(crate) fn lacks(&self, need: Need) -> Option<String> {
+        let info = self.info();
+        let raw = &info.raw;
+        let profile = &info.profile;
+        let sim = is_sim(&self.slots[0].uri);
+        let exact = spreads(info).iter().all(|spread| *spread == 0.0) && raw.stray_farad == 0.0;
+        let reason = match need {
+            Need::Rlc if info.kind() != BoardKind::Rlc => {
+                format!("profile {profile} is not an RLC board")
+            }
+            Need::Cells(n) if info.cells < n => {
+                format!("needs {n} cells, the board has {}", info.cells)
+            }
+            Need::Exact if !exact || raw.coupling_bits < 12 => {
+                format!("needs a board without spread; profile {profile} states one")
+            }
+            Need::Spread if exact => format!("profile {profile} states no spread"),
+            Need::Signed if raw.coupling_signed == 0 => {
+                format!("couplings of profile {profile} have no sign")
+            }
+            Need::Unsigned if raw.coupling_signed == 1 => {
+                format!("couplings of profile {profile} have a sign")
+            }
+            Need::Copies(n) if !sim && self.slots.len() < n => {
+                format!("needs {n} copies; name {n} devices in SPU_DEVICE, separated by commas")
+            }
+            Need::Faults if !sim => "faults are planted in simulators only".into(),
+            _ => return None,
+        };
+        Some(reason)
+    }
+
+    /// The first board, for this test alone and as it is after a reset.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    pub(crate) fn device(&self) -> Result<Lease<'_>, Error> {
+        self.lease(1)
+    }
+
+    /// This many copies, for this test alone.
+    ///
+    /// # Errors
+    /// Those of opening them.
+    pub(crate) fn copies(&self, count: usize) -> Result<Lease<'_>, Error> {
+        match &self.slots[0].uri {
+            uri @ DeviceUri::Sim(_) if self.slots.len() < count => Ok(Lease {
+                devices: spu_driver::open_copies(&uri.to_string(), count)?,
+                kept: Vec::new(),
+            }),
+            _ => self.lease(count),
+        }
+    }
+
+    fn lease(&self, count: usize) -> Result<Lease<'_>, Error> {
+        let mut lease = Lease { devices: Vec::new(), kept: Vec::new() };
+        for slot in &self.slots[..count] {
+            if is_sim(&slot.uri) {
+                lease.devices.push(slot.uri.open()?);
+            } else {
+                let mut kept = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+                lease.devices.push(slot.device(kept.take())?);
+                lease.kept.push(kept);
+            }
+        }
+        Ok(lease)
+    }
+}
+
+/// Spreads that a profile states.
+pub(crate) fn spreads(info: &BoardInfo) -> [f32; 5] {
+    let raw = &info.raw;
+    [raw.drive_spread, raw.bank_spread, raw.adc_gain_spread, raw.r_spread, raw.l_spread]
+}
+
+/// Devices in use by one test; they go back when it ends.
+pub(crate) struct Lease<'a> {
+    pub(crate) devices: Vec<Box<dyn Device>>,
+    kept: Vec<MutexGuard<'a, Option<Box<dyn Device>>>>,
+}
+
+impl Lease<'_> {
+    /// The first device.
+    pub(crate) fn board(&mut self) -> &mut dyn Device {
+        self.devices[0].as_mut()
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        for (kept, device) in self.kept.iter_mut().zip(self.devices.drain(..)) {
+            **kept = Some(device);
+        }
+    }
+}
