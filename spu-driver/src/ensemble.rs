@@ -83,16 +83,18 @@ pub struct EnsembleInversion {
     pub mean_error: f64,
     /// Where the errors come from; needs two copies.
     pub bias: Option<BiasSplit>,
-    /// Whether the copies agree; needs two copies.
+    /// Whether the copies agree; needs two copies, none cancelled before it had a result.
     pub verdict: Option<Verdict>,
 }
 
 /// Inverts `a` on every device at once, a thread each, and compares the results.
 ///
-/// A copy without signal is an outlier, not an error: the others still count.
+/// A copy without signal is an outlier, not an error: the others still count. A copy that was
+/// cancelled before it had a result leaves no verdict, but the others' results are kept.
 ///
 /// # Errors
-/// What keeps a copy from running at all (link, program, cancellation); of several the first.
+/// What keeps a copy from running at all (link, program); of several the first. Cancellation
+/// before any copy had a result.
 pub fn invert_copies(
     devices: &mut [Box<dyn Device>],
     a: &SpdMatrix,
@@ -140,7 +142,10 @@ fn compare(
     let spread = if valid.len() > 1 { distance_limit(&first.plan, &first.board) } else { 0.0 };
     let pairs = pairs(&valid, spread);
     let silent: Vec<usize> = (0..copies.len()).filter(|index| copies[*index].is_err()).collect();
-    let verdict = (copies.len() > 1).then(|| judge(copies.len(), &pairs, &silent));
+    let cut_short =
+        |index: &usize| matches!(copies[*index], Err(OperationError::Device(Error::Cancelled)));
+    let comparable = copies.len() > 1 && !silent.iter().any(cut_short);
+    let verdict = comparable.then(|| judge(copies.len(), &pairs, &silent));
     let excluded: &[usize] = match &verdict {
         Some(Verdict::Outlier { copies }) => copies,
         _ => &[],

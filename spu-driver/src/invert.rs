@@ -21,8 +21,14 @@ use crate::stats::Replicates;
 const PROBE_EFFECTIVE: u64 = 64;
 /// Most batches of a run.
 const MAX_BATCHES: u64 = 64;
-/// Fewest batches from which an interval can be computed.
+/// Fewest batches of a complete run.
 pub const MIN_BATCHES: u64 = 8;
+/// Fewest batches that a cancelled run must have to give a result.
+pub const MIN_CANCELLED_BATCHES: usize = 4;
+/// Ticks of one acquisition, about half a second on the board.
+const CHUNK_TICKS: u64 = 6_000_000;
+/// Most acquisitions of one batch: beyond it chunks grow, not their number.
+const MAX_CHUNKS_PER_BATCH: u64 = 1024;
 /// Effective samples that a batch should hold at least, so that batches are independent.
 const BATCH_EFFECTIVE: f64 = 16.0;
 
@@ -159,10 +165,11 @@ pub struct Inversion {
 /// Every entry comes from moments of ADC codes. What the host adds is digital and small: scaling,
 /// planning, an eigenvalue transform that corrects the staircase drive, error bars.
 ///
-/// A cancelled run is not an error once it has [`MIN_BATCHES`] batches: the result says so.
+/// A cancelled run is not an error once it has [`MIN_CANCELLED_BATCHES`] batches, each a 64th of the
+/// run or half a second of the board's time, whichever is shorter: the result says so.
 ///
 /// # Errors
-/// [`OperationError`]; [`Error::Cancelled`] if there was no time for [`MIN_BATCHES`] batches.
+/// [`OperationError`]; [`Error::Cancelled`] if there was no time for [`MIN_CANCELLED_BATCHES`].
 ///
 /// # Examples
 /// ```
@@ -317,20 +324,25 @@ impl Run<'_> {
         Ok((gain, sigma))
     }
 
-    /// Measures in batches, until complete or cancelled.
+    /// Measures in chunks, until complete or cancelled, and joins them to batches.
     fn measure(
         &mut self,
         plan: &InversionPlan,
         batches: u64,
         progress: &dyn Progress,
     ) -> Result<Measured, Error> {
+        // Chunks are short enough that a cancelled run keeps several of them.
+        let ticks = plan.samples.saturating_mul(u64::from(plan.decimation));
+        let per_batch = ticks.div_ceil(batches * CHUNK_TICKS).clamp(1, MAX_CHUNKS_PER_BATCH);
+        let chunks = batches * per_batch;
         let mut measured = Measured { batches: Vec::new(), outcome: Outcome::Complete };
         let copy = self.options.copy as usize;
         let mut kept = 0;
-        for batch in 0..batches {
-            let end = plan.samples * (batch + 1) / batches;
-            // A later batch goes on where the last one ended, at the same spacing.
-            let settle = if batch == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
+        for chunk in 0..chunks {
+            let end =
+                (u128::from(plan.samples) * u128::from(chunk + 1) / u128::from(chunks)) as u64;
+            // A later chunk goes on where the last one ended, at the same spacing.
+            let settle = if chunk == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
             let mut sink = ProgressSink { progress, copy, before: kept, total: plan.samples };
             let report = self.acquire(settle, plan.decimation, end - kept, false, &mut sink)?;
             for (sum, count) in self.ledger.saturated.iter_mut().zip(&report.saturated) {
@@ -349,11 +361,12 @@ impl Run<'_> {
             }
         }
         if measured.outcome == Outcome::Cancelled {
-            measured.merge_short_batch(plan.samples / batches);
-            if (measured.batches.len() as u64) < MIN_BATCHES {
+            measured.merge_short_batch(plan.samples / chunks);
+            if measured.batches.len() < MIN_CANCELLED_BATCHES {
                 return Err(Error::Cancelled);
             }
         }
+        measured.join(batches as usize);
         Ok(measured)
     }
 }
@@ -372,6 +385,22 @@ impl Measured {
         {
             before.add(&last);
         }
+    }
+
+    /// Joins neighbours until there are at most `most`.
+    fn join(&mut self, most: usize) {
+        let size = self.batches.len().div_ceil(most).max(1);
+        self.batches = self
+            .batches
+            .chunks(size)
+            .map(|group| {
+                let mut sum = Moments::empty(group[0].sums.len());
+                for part in group {
+                    sum.add(part);
+                }
+                sum
+            })
+            .collect();
     }
 }
 

@@ -48,12 +48,20 @@ impl CellModel {
     /// The capacitance whose mode has this variance under the sampled law: the inverse of
     /// [`Mode::variance`], which falls monotonically with c. `variance` in V², `sigma` in amperes,
     /// both positive.
+    ///
+    /// A mode faster than the sample clock cannot exceed `σ² R²`; beyond the variance at
+    /// `R c = h / 4` the result goes on as 1 / variance, so that it stays finite and monotonic.
     pub fn capacitance_of(&self, variance: f64, sigma: f64) -> f64 {
+        let floor = self.period_s / (4.0 * self.r_ohm);
+        let beyond = self.mode(floor).variance(sigma) / variance;
+        if beyond < 1.0 {
+            return floor * beyond;
+        }
         let mut c = self.white_variance(1.0, sigma) / variance;
         // variance ≈ const / c, so each step removes nearly all of the relative error.
-        for _ in 0..50 {
+        for _ in 0..200 {
             let ratio = self.mode(c).variance(sigma) / variance;
-            c *= ratio;
+            c = (c * ratio).max(floor);
             if (ratio - 1.0).abs() < 1e-14 {
                 break;
             }
@@ -237,6 +245,17 @@ mod tests {
             let variance = CELL.mode(c).variance(7e-4);
             let back = CELL.capacitance_of(variance, 7e-4);
             assert!((back / c - 1.0).abs() < 1e-12, "{c}: {back}");
+        }
+    }
+
+    #[test]
+    fn a_variance_beyond_the_law_gives_a_finite_capacitance() {
+        let most = (7e-4 * CELL.r_ohm).powi(2);
+        let mut last = f64::INFINITY;
+        for factor in [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0, 2.0, 100.0, 1e6] {
+            let c = CELL.capacitance_of(most * factor, 7e-4);
+            assert!(c > 0.0 && c < last, "{factor}: {c} {last}");
+            last = c;
         }
     }
 

@@ -16,7 +16,8 @@ use crate::text::{
 pub(crate) fn verdict(ensemble: &EnsembleInversion, profile: &str) -> String {
     let number = ensemble.copies.len();
     match &ensemble.verdict {
-        None => "one copy: there is nothing to compare it with".into(),
+        None if number == 1 => "one copy: there is nothing to compare it with".into(),
+        None => "none: a copy was cancelled before it had a result".into(),
         Some(Verdict::EqualWithinNoise) => format!("the {number} copies are equal within noise"),
         Some(Verdict::DifferWithinSpread) => format!(
             "the {number} copies differ, by no more than the stated spread of profile {profile} \

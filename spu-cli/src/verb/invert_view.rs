@@ -212,7 +212,8 @@ impl InvertAnswer {
 
     /// True if a copy was cancelled.
     pub(crate) fn cancelled(&self) -> bool {
-        self.results().any(|(_, result)| result.outcome == Outcome::Cancelled)
+        (self.copies.len() > 1 && self.verdict.is_none())
+            || self.results().any(|(_, result)| result.outcome == Outcome::Cancelled)
     }
 }
 
