@@ -121,9 +121,28 @@ impl Bench {
         &self.slots[0].info
     }
 
-    /// The URI of the first board, with this option appended if it is a simulator.
-    pub(crate) fn uri_with(&self, option: &str) -> String {
-        format!("{},{option}", self.slots[0].uri)
+    /// Three copies of a simulated board, one of them with this fault.
+    ///
+    /// # Errors
+    /// Those of opening them; [`Error::Unsupported`] where the board is no simulator.
+    pub(crate) fn copies_with(
+        &self,
+        fault: &str,
+        faulty: u32,
+    ) -> Result<Vec<Box<dyn Device>>, Error> {
+        let DeviceUri::Sim(options) = &self.slots[0].uri else {
+            return Err(Error::Unsupported { reasons: vec!["no simulator".into()] });
+        };
+        (0..3)
+            .map(|copy| {
+                let mut options = options.clone();
+                options.copy += copy;
+                if copy == faulty {
+                    options.fault.push(fault.into());
+                }
+                DeviceUri::Sim(options).open()
+            })
+            .collect()
     }
 
     /// Why a test with this need cannot run; `None` if it can.

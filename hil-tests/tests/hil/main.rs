@@ -13,7 +13,9 @@
 
 mod bench;
 mod conformance;
+mod copies;
 mod inversion;
+mod statistics;
 mod support;
 
 use std::collections::BTreeMap;
@@ -25,15 +27,16 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use crate::bench::{Bench, Case};
 
 /// Suites that run on one board.
-const SUITES: [(&str, &[Case]); 2] = [
+const SUITES: [(&str, &[Case]); 3] = [
     ("conformance", conformance::CASES),
     ("inversion", inversion::CASES),
+    ("statistics", statistics::CASES),
 ];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let uris = spu_driver::default_uri();
-    let (alone, _) = match bench::open(&uris) {
+    let (alone, together) = match bench::open(&uris) {
         Ok(benches) => benches,
         Err(error) => {
             eprintln!("error: no test was run, {uris} does not open: {error}");
@@ -46,6 +49,9 @@ fn main() -> ExitCode {
         for (suite, cases) in SUITES {
             add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
         }
+    }
+    for bench in together {
+        add(&bench, "copies", copies::CASES, &arguments, &mut trials, &mut skipped);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
