@@ -1,1 +1,1 @@
-//! Hardware-in-the-loop suites: one for every rung, chosen by SPU_DEVICE.
+//! Hardware-in-the-loop suites: one for every rung, chosen by `SPU_DEVICE`.

@@ -208,7 +208,9 @@ fn read_only(bench: &Bench) -> Outcome {
                 let result = device.read_regs(register.address, &mut [0], soon());
                 assert_eq!(refused(result), register.address, "{}", register.name);
             }
-            Access::Rw => drop(read(device, register.address)?),
+            Access::Rw => {
+                read(device, register.address)?;
+            }
         }
     }
     Ok(())
@@ -341,7 +343,7 @@ fn refused_programs(bench: &Bench) -> Outcome {
         ("bias too large", with(&|p| p.bias_codes[last] = DacCode(full + 1))),
         ("bias too small", with(&|p| p.bias_codes[0] = DacCode(-full - 1))),
         ("a zero seed", with(&|p| p.seeds = Some(vec![[0; 4]; info.cells]))),
-        ("a gain missing", with(&|p| drop(p.gain_codes.pop()))),
+        ("a gain missing", with(&|p| p.gain_codes.truncate(last))),
         ("a self code more", with(&|p| p.self_codes.push(CouplingCode(0)))),
     ];
     if info.couplings > 0 && (raw.coupling_signed == 0 || raw.coupling_bits < 15) {

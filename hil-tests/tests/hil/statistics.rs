@@ -110,7 +110,7 @@ fn covariance(bench: &Bench) -> Outcome {
 fn whitened(values: &Array2<f64>) -> Array2<f64> {
     let count = values.nrows() as f64;
     let means: Array1<f64> =
-        values.rows().into_iter().fold(Array1::zeros(values.ncols()), |a, r| a + &r) / count;
+        values.rows().into_iter().fold(Array1::zeros(values.ncols()), |a, r| a + r) / count;
     let centred = values - &means;
     let covariance = centred.t().dot(&centred) / count;
     let (variances, vectors) = symmetric_eigen(&covariance);

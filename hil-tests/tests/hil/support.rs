@@ -29,7 +29,7 @@ pub(crate) fn generator(seed: u64) -> Xoshiro256PlusPlus {
 
 /// A number from 0 to `limit − 1`.
 pub(crate) fn below(rng: &mut Xoshiro256PlusPlus, limit: u64) -> u64 {
-    (u128::from(rng.next_u64()) * u128::from(limit) >> 64) as u64
+    ((u128::from(rng.next_u64()) * u128::from(limit)) >> 64) as u64
 }
 
 /// Largest code of an unsigned bank.
