@@ -116,13 +116,13 @@ impl Law {
 }
 
 /// Largest relative error of one run that noise explains, and what quantised banks add at most.
-fn noise_limit(result: &Inversion, false_alarm: f64) -> f64 {
+pub(crate) fn noise_limit(result: &Inversion, false_alarm: f64) -> f64 {
     let (_, high) = Law::of(&result.plan).band(1, false_alarm);
     result.predicted_error.mul_add(high, quantisation(result))
 }
 
 /// Largest relative error that quantising the banks can cause, to first order.
-fn quantisation(result: &Inversion) -> f64 {
+pub(crate) fn quantisation(result: &Inversion) -> f64 {
     let (values, _) = symmetric_eigen(&result.plan.capacitance);
     result.plan.quantisation * frobenius(&result.plan.capacitance) / values[0]
 }
