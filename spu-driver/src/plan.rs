@@ -23,6 +23,10 @@ pub const SETTLE_RESIDUE: f64 = 1e-6;
 /// Highest mode over sample clock up to which the staircase drive stays within 0.3 % of white noise.
 pub const MODE_RATIO_LIMIT: f64 = 1.0 / 50.0;
 
+/// Peak of the noise generator's code over its root mean square: 4.04, a little more here (see
+/// `hardware/README.md`).
+const NOISE_PEAK: f64 = 4.05;
+
 /// What is asked of an acquisition; what is `None` is chosen from the spectrum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Budget {
@@ -331,11 +335,11 @@ fn safe_gain(info: &BoardInfo, cell: &CellModel, smallest: f64) -> GainCode {
     limit_gain(info, target / variance_per_gain.sqrt())
 }
 
-/// The gain code for this factor, at most the one at which four sigma of the noise reach the
-/// DAC's full scale, at least 1.
+/// The gain code for this factor, at most the one at which the noise's peak reaches the DAC's
+/// full scale, at least 1.
 pub(crate) fn limit_gain(info: &BoardInfo, factor: f64) -> GainCode {
-    let most =
-        f64::from(full_scale_code(info.raw.dac_bits)) / (4.0 * f64::from(info.raw.noise_rms_code));
+    let most = f64::from(full_scale_code(info.raw.dac_bits))
+        / (NOISE_PEAK * f64::from(info.raw.noise_rms_code));
     let code = factor.min(most) * f64::from(1_u32 << GainCode::FRACTION_BITS);
     GainCode(code.round().clamp(1.0, f64::from(u16::MAX)) as u16)
 }

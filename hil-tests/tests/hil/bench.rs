@@ -38,6 +38,8 @@ pub(crate) enum Need {
     Unsigned,
     /// At least this many copies of the board.
     Copies(usize),
+    /// Cells that are computed: only they give the same codes twice.
+    SimulatedCells,
     /// Faults planted by URI.
     Faults,
 }
@@ -110,6 +112,11 @@ fn is_sim(uri: &DeviceUri) -> bool {
     matches!(uri, DeviceUri::Sim(_))
 }
 
+/// True where the analog cells are computed, whatever the digital path is.
+fn simulated_cells(uri: &DeviceUri) -> bool {
+    matches!(uri, DeviceUri::Sim(_) | DeviceUri::Qemu | DeviceUri::Rtl)
+}
+
 impl Bench {
     /// Name of the profile, and number of the board if there are several.
     pub(crate) fn name(&self) -> &str {
@@ -171,6 +178,9 @@ impl Bench {
             }
             Need::Copies(n) if !sim && self.slots.len() < n => {
                 format!("needs {n} copies; name {n} devices in SPU_DEVICE, separated by commas")
+            }
+            Need::SimulatedCells if !simulated_cells(&self.slots[0].uri) => {
+                "analog cells never give the same codes twice".into()
             }
             Need::Faults if !sim => "faults are planted in simulators only".into(),
             _ => return None,

@@ -13,7 +13,7 @@ use spu_protocol::error::ErrorCode;
 use spu_protocol::header::MAX_REPLY;
 use spu_protocol::regs::{self, Access, banks, board, converters, map_version};
 
-use crate::bench::{Bench, Case, Outcome};
+use crate::bench::{Bench, Case, Need, Outcome};
 use crate::support::{
     bank_top, both, burst, generator, lively, moments, random_program, record, soon, sustained,
 };
@@ -31,9 +31,13 @@ pub(crate) const CASES: &[Case] = &[
     case("saturation_counts_are_the_streams", converter_ends),
     case("stream_and_moments_agree_to_the_bit", stream_and_moments),
     case("report_is_what_the_registers_say", report_registers),
-    case("decimation_keeps_every_dth_sample", decimation),
-    case("seeds_fix_the_noise", seeds),
-    case("without_seeds_the_noise_runs_on", runs_on),
+    Case {
+        name: "decimation_keeps_every_dth_sample",
+        needs: &[Need::SimulatedCells],
+        run: decimation,
+    },
+    Case { name: "seeds_fix_the_noise", needs: &[Need::SimulatedCells], run: seeds },
+    Case { name: "without_seeds_the_noise_runs_on", needs: &[Need::SimulatedCells], run: runs_on },
     case("pings_of_every_size", pings),
     case("a_deadline_holds_and_the_device_goes_on", deadline),
     case("cancelling_keeps_what_was_measured", cancel),

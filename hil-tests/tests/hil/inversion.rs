@@ -46,7 +46,11 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case { name: "refusals_name_the_remedy", needs: &[Need::Rlc], run: refusals },
     Case { name: "two_runs_agree", needs: &[Need::Rlc, Need::Cells(2)], run: repeatable },
-    Case { name: "same_seed_same_inverse", needs: &[Need::Rlc, Need::Cells(2)], run: same_seed },
+    Case {
+        name: "same_seed_same_inverse",
+        needs: &[Need::Rlc, Need::SimulatedCells, Need::Cells(2)],
+        run: same_seed,
+    },
     Case {
         name: "error_falls_with_the_root_of_samples",
         needs: &[Need::Rlc, Need::Exact, Need::Cells(2)],

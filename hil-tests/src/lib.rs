@@ -1,1 +1,0 @@
-//! Hardware-in-the-loop suites: one for every rung, chosen by `SPU_DEVICE`.
