@@ -153,7 +153,7 @@ def _address(r: Register) -> list[str]:
 def _fields(r: Register) -> list[str]:
     if len(r.fields) < 2:
         return []
-    out = [f"/// Fields of [`{r.name}`](super::regs::{r.name}).", f"pub mod {r.name.lower()} {{"]
+    out = [f"/// Fields of [`{r.name}`].", f"pub mod {r.name.lower()} {{"]
     for f in r.fields:
         name = f.name.upper()
         if f.width == 1:

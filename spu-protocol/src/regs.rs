@@ -339,7 +339,7 @@ pub const BULK: u16 = 0x8000;
 /// Octets of the window at [`BULK`].
 pub const BULK_OCTETS: usize = 0x8000;
 
-/// Fields of [`MAP_VERSION`](super::regs::MAP_VERSION).
+/// Fields of [`MAP_VERSION`].
 pub mod map_version {
     /// Lowest bit of `minor`: Changes where registers were added.
     pub const MINOR_SHIFT: u32 = 0;
@@ -351,7 +351,7 @@ pub mod map_version {
     pub const MAJOR_MASK: u32 = 0xFFFF;
 }
 
-/// Fields of [`BOARD`](super::regs::BOARD).
+/// Fields of [`BOARD`].
 pub mod board {
     /// Lowest bit of `kind`: Kind of the analog board: 1 RLC, 2 RC, 3 factored.
     pub const KIND_SHIFT: u32 = 0;
@@ -363,7 +363,7 @@ pub mod board {
     pub const CELLS_MASK: u32 = 0xFFFF;
 }
 
-/// Fields of [`BANKS`](super::regs::BANKS).
+/// Fields of [`BANKS`].
 pub mod banks {
     /// Lowest bit of `self_bits`: Bits of a self-term bank.
     pub const SELF_BITS_SHIFT: u32 = 0;
@@ -377,7 +377,7 @@ pub mod banks {
     pub const COUPLING_SIGNED: u32 = 1 << 16;
 }
 
-/// Fields of [`CONVERTERS`](super::regs::CONVERTERS).
+/// Fields of [`CONVERTERS`].
 pub mod converters {
     /// Lowest bit of `dac_bits`: Bits of the noise and bias DAC codes.
     pub const DAC_BITS_SHIFT: u32 = 0;
@@ -401,7 +401,7 @@ pub mod converters {
     pub const SAMPLES_PER_FRAME_MASK: u32 = 0xF;
 }
 
-/// Fields of [`CONTROL`](super::regs::CONTROL).
+/// Fields of [`CONTROL`].
 pub mod control {
     /// Clears counters, moments and FIFO, then runs the sequencer.
     pub const START: u32 = 1 << 0;
@@ -419,7 +419,7 @@ pub mod control {
     pub const SOFT_RESET: u32 = 1 << 6;
 }
 
-/// Fields of [`MODE`](super::regs::MODE).
+/// Fields of [`MODE`].
 pub mod mode {
     /// Kept frames enter the capture memory.
     pub const STREAM: u32 = 1 << 0;
@@ -431,7 +431,7 @@ pub mod mode {
     pub const PATTERN: u32 = 1 << 3;
 }
 
-/// Fields of [`STATUS`](super::regs::STATUS).
+/// Fields of [`STATUS`].
 pub mod status {
     /// Lowest bit of `state`: State of the sequencer.
     pub const STATE_SHIFT: u32 = 0;

@@ -27,7 +27,7 @@ pub(crate) struct Regs {
 enum Action {
     /// List the register map (needs no device)
     List,
-    /// Read registers: NAME, NAME[INDEX], NAME.FIELD or an address; an array's name reads all of it
+    /// Read registers: `NAME`, `NAME[INDEX]`, `NAME.FIELD` or an address; the name of an array reads all
     Read {
         /// What to read
         #[arg(required = true)]
@@ -39,7 +39,7 @@ enum Action {
     },
     /// Write a register, or one field of it, and read it back
     Write {
-        /// What to write: NAME, NAME[INDEX], NAME.FIELD or an address
+        /// What to write: `NAME`, `NAME[INDEX]`, `NAME.FIELD` or an address
         register: Selector,
         /// Value: decimal (also negative), 0x… or 0b…
         #[arg(value_parser = word, allow_hyphen_values = true)]
