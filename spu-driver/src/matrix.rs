@@ -7,6 +7,10 @@ use crate::linalg::symmetric_eigen;
 /// Largest relative difference of `a[i, j]` and `a[j, i]` that counts as rounding.
 pub const SYMMETRY_TOLERANCE: f64 = 1e-9;
 
+/// Smallest eigenvalue over the largest, per row, below which rounding hides its sign and a
+/// factorisation may fail.
+const SIGN_TOLERANCE: f64 = 1e-13;
+
 /// Why a matrix cannot be inverted by a covariance.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -133,10 +137,11 @@ impl SpdMatrix {
         for i in 0..rows {
             entries[[i, i]] += damping;
         }
-        let (values, _) = symmetric_eigen(&entries);
+        // In units of its largest entry, so that no square overflows.
+        let unit = entries.iter().fold(0.0, |m: f64, x| m.max(x.abs())).max(f64::MIN_POSITIVE);
+        let values = symmetric_eigen(&(&entries / unit)).0 * unit;
         let (smallest, largest) = (values[0], values[rows - 1]);
-        // Below rounding an eigenvalue has no sign.
-        if smallest <= largest.abs() * f64::EPSILON * rows as f64 {
+        if smallest.is_nan() || smallest <= largest.abs() * SIGN_TOLERANCE * rows as f64 {
             return Err(MatrixError::NotPositiveDefinite { smallest, largest });
         }
         Ok(Self { entries, damping, eigenvalues: values.to_vec() })
@@ -215,6 +220,19 @@ mod tests {
         let damped = SpdMatrix::new(&a, 1.03).expect("positive definite");
         assert!(damped.eigenvalues()[0] > 0.0);
         assert!((damped.entries()[[0, 0]] - 2.03).abs() < 1e-15);
+    }
+
+    #[test]
+    fn any_size_of_entries_is_checked_alike() {
+        let a = array![[2.0, -1.0], [-1.0, 2.0]];
+        for size in [1e-300, 1e-12, 1e200, 1e307] {
+            let spd = SpdMatrix::new(&(&a * size), 0.0).expect("positive definite");
+            assert!((spd.condition() - 3.0).abs() < 1e-9, "{size}");
+        }
+        assert!(matches!(refused(&Array2::zeros((2, 2))), MatrixError::NotPositiveDefinite { .. }));
+        // One part in 1e15 of the diagonal is all that makes it definite.
+        let edge = array![[1.0, 1.0 - 1e-15], [1.0 - 1e-15, 1.0]];
+        assert!(matches!(refused(&edge), MatrixError::NotPositiveDefinite { .. }));
     }
 
     #[test]
