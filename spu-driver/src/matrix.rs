@@ -39,6 +39,15 @@ pub enum MatrixError {
         /// The entry.
         value: f64,
     },
+    /// Entries so large or small that error bars, which need fourth powers, would overflow.
+    #[error(
+        "the largest entry is {largest:.1e}, outside 1e-50 to 1e50; multiply the matrix by a \
+         constant, and its inverse by the same"
+    )]
+    OutOfScale {
+        /// Largest absolute value.
+        largest: f64,
+    },
     /// `a[i, j] ≠ a[j, i]`.
     #[error(
         "the matrix is not symmetric: entry ({row}, {column}) is {upper} but ({column}, {row}) is \
@@ -124,6 +133,9 @@ impl SpdMatrix {
             return Err(MatrixError::NotFinite { row, column, value });
         }
         let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        if largest > 0.0 && !(1e-50..=1e50).contains(&largest) {
+            return Err(MatrixError::OutOfScale { largest });
+        }
         for i in 0..rows {
             for j in i + 1..rows {
                 let (upper, lower) = (a[[i, j]], a[[j, i]]);
@@ -137,9 +149,7 @@ impl SpdMatrix {
         for i in 0..rows {
             entries[[i, i]] += damping;
         }
-        // In units of its largest entry, so that no square overflows.
-        let unit = entries.iter().fold(0.0, |m: f64, x| m.max(x.abs())).max(f64::MIN_POSITIVE);
-        let values = symmetric_eigen(&(&entries / unit)).0 * unit;
+        let (values, _) = symmetric_eigen(&entries);
         let (smallest, largest) = (values[0], values[rows - 1]);
         if smallest.is_nan() || smallest <= largest.abs() * SIGN_TOLERANCE * rows as f64 {
             return Err(MatrixError::NotPositiveDefinite { smallest, largest });
@@ -223,11 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn any_size_of_entries_is_checked_alike() {
+    fn the_ends_of_scale_and_of_rounding() {
         let a = array![[2.0, -1.0], [-1.0, 2.0]];
-        for size in [1e-300, 1e-12, 1e200, 1e307] {
+        for size in [1e-49, 1e-12, 1e49] {
             let spd = SpdMatrix::new(&(&a * size), 0.0).expect("positive definite");
             assert!((spd.condition() - 3.0).abs() < 1e-9, "{size}");
+        }
+        for size in [1e-300, 1e-51, 1e50, 1e300] {
+            let error = refused(&(&a * size));
+            assert!(error.to_string().contains("multiply the matrix"), "{error}");
         }
         assert!(matches!(refused(&Array2::zeros((2, 2))), MatrixError::NotPositiveDefinite { .. }));
         // One part in 1e15 of the diagonal is all that makes it definite.
