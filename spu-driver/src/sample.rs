@@ -47,6 +47,7 @@ pub fn sample_gaussian(
     progress: &dyn Progress,
 ) -> Result<GaussianSamples, OperationError> {
     let info = device.info().clone();
+    let values = room(count, a.n())?;
     let asked = Budget { samples: Some(count), ..options.budget };
     let mut plan = InversionPlan::new(a, &info, &asked)?;
     if options.budget.decimation.is_none() {
@@ -62,7 +63,7 @@ pub fn sample_gaussian(
         cells: info.cells,
         offsets: &offsets,
         factors: &factors,
-        values: Vec::with_capacity(count as usize * plan.n),
+        values,
         progress,
         copy: options.copy as usize,
     };
@@ -78,6 +79,21 @@ pub fn sample_gaussian(
         outcome: report.outcome,
         offsets,
     })
+}
+
+/// Memory for `count` samples of `n` values, before anything is set on the board.
+fn room(count: u64, n: usize) -> Result<Vec<f64>, Error> {
+    let mut values = Vec::new();
+    let wanted = usize::try_from(count).ok().and_then(|count| count.checked_mul(n));
+    match wanted.map(|wanted| values.try_reserve_exact(wanted)) {
+        Some(Ok(())) => Ok(values),
+        _ => Err(Error::Unsupported {
+            reasons: vec![format!(
+                "{count} samples of {n} values need {:.1} GB of memory; ask for fewer at a time",
+                count as f64 * n as f64 * 8e-9
+            )],
+        }),
+    }
 }
 
 /// The smallest decimation over which every mode forgets.
@@ -124,5 +140,19 @@ impl Run<'_> {
         let moments =
             report.moments.ok_or_else(|| Error::Corrupt { what: "moments are missing".into() })?;
         Ok(moments.sums[..plan.n].iter().map(|s| *s as f64 / moments.count as f64).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_memory_cannot_hold_is_refused() {
+        assert!(room(1000, 8).expect("64 kB").capacity() >= 8000);
+        for count in [u64::MAX, u64::MAX / 8, 1 << 58] {
+            let error = room(count, 8).expect_err("more than any machine has");
+            assert!(error.to_string().contains("ask for fewer"), "{error}");
+        }
     }
 }
