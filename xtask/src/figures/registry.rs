@@ -52,7 +52,8 @@ pub(super) struct Figure {
     pub(super) rung: &'static str,
 }
 
-const BINARY: [&str; 5] = ["--release", "-p", "hil-tests", "--bin", "figures"];
+// Without `-p`, so that the features, and with them the builds, are those of every other command.
+const BINARY: [&str; 3] = ["--release", "--bin", "figures"];
 
 impl Figure {
     /// Arguments of `cargo` that measure it.
