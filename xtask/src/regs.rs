@@ -32,7 +32,7 @@ const GENERATED: [(&str, &str); 2] = [
 /// Where a tool is missing or fails, and with `--check` where a file is stale.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let source = root().join("hardware/registers");
-    let python = environment(&source.join("requirements.txt"))?;
+    let python = environment(&source.join("requirements.txt"), "regs-python")?;
     let fresh = cache("regs")?;
     let mut generate = Command::new(&python);
     generate.arg("-B").arg(source.join("generate.py"));
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if args.html {
         let pages = cache("regs-html")?;
+        let python = environment(&source.join("requirements-html.txt"), "regs-html-python")?;
         output(
             Command::new(&python)
                 .args(["-m", "peakrdl", "html"])
@@ -101,11 +102,11 @@ fn first_difference(old: &str, new: &str) -> Option<usize> {
     }
 }
 
-/// Python of a virtual environment that has exactly the pinned packages.
-fn environment(requirements: &Path) -> Result<PathBuf> {
+/// Python of a virtual environment, in the cache under `name`, with the pinned packages.
+fn environment(requirements: &Path, name: &str) -> Result<PathBuf> {
     let wanted = fs::read_to_string(requirements)
         .with_context(|| format!("reading {}", requirements.display()))?;
-    let folder = cache("regs-python")?;
+    let folder = cache(name)?;
     let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     // The stamp is written last: an interrupted installation is done again.
     let stamp = folder.join("installed.txt");
@@ -120,7 +121,9 @@ fn environment(requirements: &Path) -> Result<PathBuf> {
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
             .arg(requirements),
     )
-    .context("the packages of hardware/registers/requirements.txt could not be installed")?;
+    .with_context(|| {
+        format!("the packages of {} could not be installed", requirements.display())
+    })?;
     fs::write(&stamp, wanted)?;
     Ok(python)
 }
