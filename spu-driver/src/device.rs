@@ -12,6 +12,7 @@ use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::SeedWords;
 
 use crate::error::Error;
+use crate::time;
 
 /// A stochastic processing unit, on whatever rung.
 ///
@@ -90,7 +91,7 @@ pub struct Deadline {
 impl Deadline {
     /// This long from now.
     pub fn after(allowed: Duration) -> Self {
-        Self { start: Instant::now(), allowed }
+        Self { start: time::now(), allowed }
     }
 
     /// This many seconds from now.
@@ -100,7 +101,7 @@ impl Deadline {
 
     /// Time left, zero if passed.
     pub fn left(&self) -> Duration {
-        self.allowed.saturating_sub(self.start.elapsed())
+        self.allowed.saturating_sub(time::now().saturating_duration_since(self.start))
     }
 
     /// This deadline, or this long from now, whichever is sooner.

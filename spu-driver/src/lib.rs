@@ -24,6 +24,7 @@ pub mod seeds;
 pub mod sim;
 mod spread;
 pub mod stats;
+pub mod time;
 mod timing;
 pub mod uri;
 

@@ -52,6 +52,7 @@ pub struct SimBoard {
     quantum: NonZeroU32,
     /// Octets from the host that the firmware had no room for yet.
     waiting: Vec<u8>,
+    now: fn() -> Instant,
 }
 
 impl SimBoard {
@@ -69,14 +70,21 @@ impl SimBoard {
     /// [`SimError::Profile`] if the profile is not usable.
     pub fn with_dispatch(config: SimConfig, dispatch: Dispatch) -> Result<Self, SimError> {
         let quantum = DEFAULT_QUANTUM;
-        let dispatcher = power_up(&config, dispatch, quantum)?;
+        let dispatcher = power_up(&config, dispatch, quantum, Instant::now)?;
         let faults = Vec::new();
-        Ok(Self { config, dispatch, dispatcher, faults, quantum, waiting: Vec::new() })
+        let (waiting, now) = (Vec::new(), Instant::now as fn() -> Instant);
+        Ok(Self { config, dispatch, dispatcher, faults, quantum, waiting, now })
     }
 
     /// What the board was made from.
     pub const fn config(&self) -> &SimConfig {
         &self.config
+    }
+
+    /// Gives the microcontroller another clock, for tests whose time is not this computer's.
+    pub fn set_clock(&mut self, now: fn() -> Instant) {
+        self.now = now;
+        *self.dispatcher.board_mut().clock_mut() = SimClock::new(now);
     }
 
     /// Takes octets from the host, for the next polls.
@@ -153,7 +161,7 @@ impl SimControl for SimBoard {
     }
 
     fn power_cycle(&mut self) {
-        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum)
+        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now)
             .expect("the same configuration powered up before");
         self.waiting.clear();
         self.set_faults();
@@ -169,26 +177,31 @@ fn power_up(
     config: &SimConfig,
     dispatch: Dispatch,
     quantum: NonZeroU32,
+    now: fn() -> Instant,
 ) -> Result<Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>, SimError> {
     let profile = config.profile.clone().without(&config.without);
     let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
     let fpga = Fpga::new(&profile, config.serial(), analog, dispatch)?;
-    Ok(Dispatcher::new(FpgaBoard::new(SimSpi::new(fpga, quantum), SimClock::new())))
+    Ok(Dispatcher::new(FpgaBoard::new(SimSpi::new(fpga, quantum), SimClock::new(now))))
 }
 
-/// The microcontroller's clock: this computer's.
+/// The microcontroller's clock: this computer's, unless told otherwise.
 #[derive(Debug, Clone, Copy)]
-pub struct SimClock(Instant);
+pub struct SimClock {
+    start: Instant,
+    now: fn() -> Instant,
+}
 
 impl SimClock {
-    fn new() -> Self {
-        Self(Instant::now())
+    fn new(now: fn() -> Instant) -> Self {
+        Self { start: now(), now }
     }
 }
 
 impl Clock for SimClock {
     fn now_us(&mut self) -> u64 {
-        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+        let elapsed = (self.now)().saturating_duration_since(self.start);
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::device::{
 };
 use crate::error::Error;
 use crate::link::Link;
+use crate::time::now;
 
 /// Stream blocks granted ahead of the one that is awaited: about 256 KiB under way, enough to hide
 /// a round trip of milliseconds at full rate.
@@ -155,7 +156,7 @@ impl Run<'_> {
         self.programming = session.waited().saturating_sub(waited);
         self.started = true;
         let total = u64::from(plan.count.get());
-        let mut heard = Instant::now();
+        let mut heard = now();
         let mut shown = heard;
         // Blocks that the device has sent, as far as known.
         let mut sent = 0;
@@ -185,15 +186,15 @@ impl Run<'_> {
                 continue;
             }
             if session.listen(deadline.within(SLICE), self)? {
-                heard = Instant::now();
+                heard = now();
                 if heard - shown >= PROGRESS {
                     shown = heard;
                     self.blocks.progress(None, total);
                 }
-            } else if heard.elapsed() >= SILENCE {
+            } else if now() - heard >= SILENCE {
                 let reply = session.request(Opcode::AcquireStatus, &[], deadline, self)?;
                 let status = parse_status(reply, self.cells)?;
-                heard = Instant::now();
+                heard = now();
                 shown = heard;
                 sent = sent.max(status.status.blocks);
                 self.blocks.progress(Some(status.status.kept), total);
@@ -304,7 +305,7 @@ struct Clock {
 impl Clock {
     fn start<L: Link>(session: &Session<L>) -> Self {
         Self {
-            start: Instant::now(),
+            start: now(),
             waited: session.waited(),
             encode: session.sending.encode,
             write: session.sending.write,
@@ -323,7 +324,7 @@ impl Clock {
             program: run.programming,
             acquire: waited.saturating_sub(run.programming),
             transfer,
-            decode: self.start.elapsed().saturating_sub(busy),
+            decode: (now() - self.start).saturating_sub(busy),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Unpacks stream blocks and accounts for every frame.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spu_protocol::code::AdcCode;
 use spu_protocol::header::MAX_PAYLOAD;
@@ -9,6 +9,7 @@ use spu_protocol::payload::{AcquireStatus, StreamHeader, split};
 
 use crate::device::{AcquirePlan, BoardInfo, FrameBlock, Sink};
 use crate::error::Error;
+use crate::time::now;
 
 /// The stream of one acquisition.
 pub(super) struct Blocks<'a> {
@@ -109,10 +110,10 @@ impl<'a> Blocks<'a> {
         self.next_block = header.block + 1;
         self.next_frame = end;
         self.received += 1;
-        let before = Instant::now();
+        let before = now();
         let taken =
             self.sink.frames(&FrameBlock { first_frame: header.first_frame, lost_before, codes });
-        self.sink_time += before.elapsed();
+        self.sink_time += now() - before;
         taken.map_err(|error| Error::Sink(error, self.delivered))?;
         self.delivered += frames as u64;
         Ok(())
@@ -120,9 +121,9 @@ impl<'a> Blocks<'a> {
 
     /// Tells the sink how far the acquisition is, by the board's word or by the last block.
     pub(super) fn progress(&mut self, kept: Option<u64>, total: u64) {
-        let before = Instant::now();
+        let before = now();
         self.sink.progress(kept.unwrap_or(self.next_frame), total);
-        self.sink_time += before.elapsed();
+        self.sink_time += now() - before;
     }
 
     /// Frames that were kept but not delivered.

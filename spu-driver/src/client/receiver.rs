@@ -1,13 +1,14 @@
 //! Takes frames off a link.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spu_protocol::codec::{Decoder, Frame, FrameError};
 
 use crate::device::Deadline;
 use crate::error::Error;
 use crate::link::Link;
+use crate::time::now;
 
 /// Bytes asked of the link at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -57,10 +58,10 @@ impl Receiver {
             if last_look {
                 return Ok(None);
             }
-            let before = Instant::now();
+            let before = now();
             last_look = until.passed();
             self.end = link.read(&mut self.buffer, until)?.min(READ_BYTES);
-            self.waited += before.elapsed();
+            self.waited += now() - before;
             if self.end == 0 {
                 return Ok(None);
             }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use spu_protocol::codec::{DELIMITER, Frame, encode, max_encoded};
 use spu_protocol::error::ErrorCode;
@@ -15,6 +15,7 @@ use super::receiver::Receiver;
 use crate::device::Deadline;
 use crate::error::Error;
 use crate::link::Link;
+use crate::time::now;
 
 /// Times that a request is sent again; after the last, the reply is waited for until the deadline.
 const RETRIES: u32 = 4;
@@ -110,7 +111,8 @@ impl<L: Link> Session<L> {
         for attempt in 0..=RETRIES {
             // Each try has its own nonce: a reply to an earlier one would name a session that the
             // later one has already ended.
-            let nonce = RandomState::new().hash_one(self.sequence);
+            let random = || RandomState::new().hash_one(self.sequence);
+            let nonce = self.link.nonce().unwrap_or_else(random);
             let hello = HelloRequest {
                 nonce,
                 version_min: version::MIN,
@@ -280,7 +282,7 @@ impl<L: Link> Session<L> {
 
     /// Builds the next request.
     fn prepare(&mut self, opcode: Opcode, payload: &[&[u8]]) -> Result<usize, Error> {
-        let before = Instant::now();
+        let before = now();
         let length = payload.iter().map(|part| part.len()).sum::<usize>();
         self.sequence = self.sequence.wrapping_add(1);
         let header = Header::new(
@@ -291,16 +293,16 @@ impl<L: Link> Session<L> {
             length.min(usize::from(u16::MAX)) as u16,
         );
         let encoded = encode(&header, payload, &mut self.request);
-        self.sending.encode += before.elapsed();
+        self.sending.encode += now() - before;
         encoded.ok_or_else(|| Error::Unsupported {
             reasons: vec![format!("{length} bytes are more than one request holds")],
         })
     }
 
     fn send(&mut self, len: usize, deadline: Deadline) -> Result<(), Error> {
-        let before = Instant::now();
+        let before = now();
         let sent = self.link.write(&self.request[..len], deadline);
-        self.sending.write += before.elapsed();
+        self.sending.write += now() - before;
         sent
     }
 }

@@ -1,6 +1,5 @@
 //! The simulator in this process and thread: the board works while the host waits for it.
 
-use std::thread::sleep;
 use std::time::Duration;
 
 use spu_sim::{Activity, SimBoard, SimControl};
@@ -8,9 +7,13 @@ use spu_sim::{Activity, SimBoard, SimControl};
 use super::Link;
 use crate::device::Deadline;
 use crate::error::Error;
+use crate::time;
 
 /// Wait where the board has nothing to do until time passes.
 const IDLE: Duration = Duration::from_micros(200);
+
+/// Virtual time of one piece of the board's work.
+const STEP: Duration = Duration::from_micros(1);
 
 /// A link to a simulated board.
 pub struct InProcess {
@@ -21,8 +24,9 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// A link to this board.
-    pub fn new(board: SimBoard) -> Self {
+    /// A link to this board, whose microcontroller goes by the driver's clock.
+    pub fn new(mut board: SimBoard) -> Self {
+        board.set_clock(time::now);
         Self { board, sent: Vec::new(), read: 0 }
     }
 
@@ -49,6 +53,7 @@ impl Link for InProcess {
             }
             self.sent.clear();
             self.read = 0;
+            time::advance(STEP);
             let activity = self.board.poll(&mut self.sent);
             if !self.sent.is_empty() {
                 continue;
@@ -58,7 +63,7 @@ impl Link for InProcess {
                 return Ok(0);
             }
             if activity == Activity::Idle {
-                sleep(IDLE.min(left));
+                time::sleep(IDLE.min(left));
             }
         }
     }

@@ -28,6 +28,22 @@ pub trait Link: Send {
 
     /// What this link is, for messages.
     fn describe(&self) -> String;
+
+    /// After [`Error::Disconnected`], waits until the same device is back, by its serial number
+    /// where the link knows it, and connects to it. The device may have lost its state.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] if it is not back by the deadline, or if this link cannot come back.
+    fn reconnect(&mut self, deadline: Deadline) -> Result<(), Error> {
+        let _ = deadline;
+        Err(Error::Disconnected { during: "reconnecting" })
+    }
+
+    /// Nonce for opening a session, from a link whose conversations must repeat byte by byte:
+    /// recordings, and faults from a seed. Otherwise it is drawn at random.
+    fn nonce(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 impl<L: Link + ?Sized> Link for Box<L> {
@@ -41,5 +57,13 @@ impl<L: Link + ?Sized> Link for Box<L> {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn reconnect(&mut self, deadline: Deadline) -> Result<(), Error> {
+        (**self).reconnect(deadline)
+    }
+
+    fn nonce(&mut self) -> Option<u64> {
+        (**self).nonce()
     }
 }
