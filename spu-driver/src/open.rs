@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
-use crate::device::Device;
+use crate::client::Client;
+use crate::device::{Deadline, Device};
 use crate::error::Error;
+use crate::link::Link;
 use crate::uri::DeviceUri;
 
 /// Environment variable that names the default device.
 pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
 /// Time within which a device opens.
-#[cfg(feature = "sim")]
 const OPEN_SECS: u64 = 10;
 
 /// Opens the device that a URI names.
@@ -86,11 +87,20 @@ impl DeviceUri {
     /// # Errors
     /// As [`open`].
     pub fn open(&self) -> Result<Box<dyn Device>, Error> {
+        let deadline = Deadline::after_secs(OPEN_SECS);
+        Ok(Box::new(Client::open(self.link()?, self.to_string(), deadline)?))
+    }
+
+    /// The link to this device, on which nothing was said yet: to put something between, then
+    /// [`Client::open`].
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn link(&self) -> Result<Box<dyn Link>, Error> {
         match self {
             #[cfg(feature = "sim")]
             Self::Sim(options) => {
-                let deadline = crate::device::Deadline::after_secs(OPEN_SECS);
-                Ok(Box::new(crate::sim::open_sim(options, deadline)?))
+                Ok(Box::new(crate::link::InProcess::new(crate::sim::sim_board(options)?)))
             }
             #[cfg(not(feature = "sim"))]
             Self::Sim(_) => Err(self.absent("simulator (cargo feature `sim`)")),

@@ -23,9 +23,18 @@ const FAULTS: &str = "dead-cell.CELL, stuck-self.CELL.BIT.on|off, stuck-coupling
 /// Opens the board that `options` describe.
 ///
 /// # Errors
+/// As [`sim_board`]; link errors.
+pub fn open_sim(options: &SimOptions, deadline: Deadline) -> Result<Client<InProcess>, Error> {
+    let uri = DeviceUri::Sim(options.clone()).to_string();
+    Client::open(InProcess::new(sim_board(options)?), uri, deadline)
+}
+
+/// The board that `options` describe.
+///
+/// # Errors
 /// [`Error::BadUri`] for a name, part or profile that there is not, [`Error::NotFound`] for a
 /// profile file that cannot be read.
-pub fn open_sim(options: &SimOptions, deadline: Deadline) -> Result<Client<InProcess>, Error> {
+pub fn sim_board(options: &SimOptions) -> Result<SimBoard, Error> {
     let uri = DeviceUri::Sim(options.clone()).to_string();
     let bad = |why: String| Error::BadUri { uri: uri.clone(), why };
     let profile = profile(options, &uri)?;
@@ -43,7 +52,7 @@ pub fn open_sim(options: &SimOptions, deadline: Deadline) -> Result<Client<InPro
             .ok_or_else(|| bad(format!("{text:?} is not a fault; there are {FAULTS}")))?;
         board.control().inject(fault).map_err(|error| bad(error.to_string()))?;
     }
-    Client::open(InProcess::new(board), uri, deadline)
+    Ok(board)
 }
 
 fn profile(options: &SimOptions, uri: &str) -> Result<Profile, Error> {
