@@ -1,5 +1,6 @@
 //! Links: how bytes travel between this host and a device.
 
+pub mod ids;
 #[cfg(feature = "sim")]
 mod in_process;
 
