@@ -228,6 +228,10 @@ fn ticks<S: serde::Serializer>(ticks: &Ticks, serializer: S) -> Result<S::Ok, S:
 pub struct FrameBlock<'a> {
     /// Index of the first frame among all kept ones, lost ones included.
     pub first_frame: u64,
+    /// Tick at which the first frame was sampled, from 0 at the start of the sequencer: settling
+    /// time plus [`first_frame`](Self::first_frame) times the decimation. Each further frame is a
+    /// decimation later.
+    pub tick: Ticks,
     /// Frames lost just before this block.
     pub lost_before: u64,
     /// Codes, frame by frame, `cells` each.
@@ -241,6 +245,12 @@ pub trait Sink {
     /// # Errors
     /// Whatever keeps the sink from storing them.
     fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()>;
+
+    /// Frames that are stored so far, where that is not simply all that it took; goes into
+    /// [`Error::Sink`].
+    fn stored(&self) -> Option<u64> {
+        None
+    }
 
     /// Called now and then with the number of kept ticks so far and in all.
     fn progress(&mut self, kept: u64, total: u64) {

@@ -1,5 +1,6 @@
 //! Runs an acquisition: start, credits, blocks, end.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use spu_protocol::code::Ticks;
@@ -9,6 +10,7 @@ use spu_protocol::payload::acquire::{State, StatusView, product_count};
 use spu_protocol::payload::{AcquireRequest, CreditRequest};
 
 use super::blocks::Blocks;
+use super::credit::Credit;
 use super::session::{Events, Session};
 use crate::device::{
     AcquirePlan, BoardInfo, CancelHandle, Deadline, Moments, Outcome, Phases, Report, Sink,
@@ -17,9 +19,9 @@ use crate::error::Error;
 use crate::link::Link;
 use crate::time::now;
 
-/// Stream blocks granted ahead of the one that is awaited: about 256 KiB under way, enough to hide
-/// a round trip of milliseconds at full rate.
-const WINDOW: u64 = 64;
+/// Stream blocks granted ahead, unless told otherwise: about 256 KiB under way, enough to hide a
+/// round trip of milliseconds at full rate.
+pub(super) const WINDOW: NonZeroU64 = NonZeroU64::new(64).expect("not zero");
 /// Longest wait before cancellation is looked at again.
 const SLICE: Duration = Duration::from_millis(5);
 /// Silence after which the device is asked where it is: events may be lost.
@@ -35,6 +37,7 @@ pub(super) fn acquire<L: Link>(
     sink: &mut dyn Sink,
     deadline: Deadline,
     cancel: &CancelHandle,
+    window: NonZeroU64,
 ) -> Result<Report, Error> {
     let reasons = plan_faults(plan, info);
     if !reasons.is_empty() {
@@ -47,6 +50,7 @@ pub(super) fn acquire<L: Link>(
     let mut run = Run {
         blocks,
         cells: info.raw.cells,
+        credit: if plan.stream { Credit::new(window) } else { Credit::none() },
         done: None,
         started: false,
         damage: None,
@@ -114,6 +118,7 @@ fn nothing(plan: &AcquirePlan, info: &BoardInfo) -> Report {
 struct Run<'a> {
     blocks: Blocks<'a>,
     cells: u16,
+    credit: Credit,
     /// What the `AcquireDone` event said.
     done: Option<Box<StatusView>>,
     /// The device has confirmed the start; an end that it reports before is an earlier one's.
@@ -149,8 +154,7 @@ impl Run<'_> {
         deadline: Deadline,
         cancel: &CancelHandle,
     ) -> Result<(Box<StatusView>, Outcome), Error> {
-        let mut granted = if plan.stream { WINDOW } else { 0 };
-        let start = request(plan, granted);
+        let start = request(plan, self.credit.granted());
         let waited = session.waited();
         session.request(Opcode::Acquire, &[bytemuck::bytes_of(&start)], deadline, self)?;
         self.programming = session.waited().saturating_sub(waited);
@@ -158,8 +162,6 @@ impl Run<'_> {
         let total = u64::from(plan.count.get());
         let mut heard = now();
         let mut shown = heard;
-        // Blocks that the device has sent, as far as known.
-        let mut sent = 0;
         loop {
             if let Some(error) = self.damage.take() {
                 return Err(error);
@@ -178,9 +180,8 @@ impl Run<'_> {
             if deadline.passed() {
                 return Err(deadline.timeout("acquire"));
             }
-            sent = self.blocks.next_block().max(sent);
-            if plan.stream && granted < sent + WINDOW / 2 {
-                granted = sent + WINDOW;
+            self.credit.sent(self.blocks.next_block());
+            if let Some(granted) = self.credit.grant() {
                 let credit = CreditRequest { granted };
                 session.request(Opcode::Credit, &[bytemuck::bytes_of(&credit)], deadline, self)?;
                 continue;
@@ -196,7 +197,7 @@ impl Run<'_> {
                 let status = parse_status(reply, self.cells)?;
                 heard = now();
                 shown = heard;
-                sent = sent.max(status.status.blocks);
+                self.credit.sent(status.status.blocks);
                 self.blocks.progress(Some(status.status.kept), total);
                 if State::from_u8(status.status.state).is_none_or(State::is_over)
                     && self.done.is_none()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spu_protocol::code::AdcCode;
+use spu_protocol::code::{AdcCode, Ticks};
 use spu_protocol::header::MAX_PAYLOAD;
 use spu_protocol::packing::FrameFormat;
 use spu_protocol::payload::{AcquireStatus, StreamHeader, split};
@@ -18,6 +18,9 @@ pub(super) struct Blocks<'a> {
     cells: usize,
     /// Frames that the plan keeps; 0 if it does not stream.
     planned: u64,
+    /// Tick of the first kept frame, and ticks from one to the next.
+    settle: u64,
+    decimation: u64,
     codes: Vec<AdcCode>,
     next_block: u64,
     next_frame: u64,
@@ -40,6 +43,8 @@ impl<'a> Blocks<'a> {
             format,
             cells: info.cells,
             planned: if plan.stream { plan.count.get().into() } else { 0 },
+            settle: plan.settle.0,
+            decimation: plan.decimation.get().into(),
             codes: vec![AdcCode(0); if plan.stream { most * info.cells } else { 0 }],
             next_block: 0,
             next_frame: 0,
@@ -111,10 +116,13 @@ impl<'a> Blocks<'a> {
         self.next_frame = end;
         self.received += 1;
         let before = now();
-        let taken =
-            self.sink.frames(&FrameBlock { first_frame: header.first_frame, lost_before, codes });
+        // No more than 2^64 - 2^32: both are below 2^32, as the plan's check and `planned` say.
+        let tick = Ticks(self.settle + header.first_frame * self.decimation);
+        let block = FrameBlock { first_frame: header.first_frame, tick, lost_before, codes };
+        let taken = self.sink.frames(&block);
         self.sink_time += now() - before;
-        taken.map_err(|error| Error::Sink(error, self.delivered))?;
+        let stored = || self.sink.stored().unwrap_or(self.delivered);
+        taken.map_err(|error| Error::Sink(error, stored()))?;
         self.delivered += frames as u64;
         Ok(())
     }

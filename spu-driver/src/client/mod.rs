@@ -2,10 +2,13 @@
 
 mod acquire;
 mod blocks;
+mod credit;
 mod info;
 mod load;
 mod receiver;
 mod session;
+
+use std::num::NonZeroU64;
 
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::MAX_REPLY;
@@ -33,6 +36,7 @@ pub struct Client<L: Link> {
     uri: String,
     info: BoardInfo,
     cancel: CancelHandle,
+    window: NonZeroU64,
 }
 
 impl<L: Link> Client<L> {
@@ -46,7 +50,13 @@ impl<L: Link> Client<L> {
         let mut session = Session::new(link);
         let hello = session.open(deadline)?;
         let info = read_info(&mut session, &hello, deadline)?;
-        Ok(Self { session, uri: uri.into(), info, cancel: CancelHandle::new() })
+        Ok(Self {
+            session,
+            uri: uri.into(),
+            info,
+            cancel: CancelHandle::new(),
+            window: acquire::WINDOW,
+        })
     }
 
     /// The link.
@@ -57,6 +67,12 @@ impl<L: Link> Client<L> {
     /// The link, for what is beside the protocol.
     pub fn link_mut(&mut self) -> &mut L {
         self.session.link_mut()
+    }
+
+    /// Stream blocks that the device may send ahead of what was received, 64 unless told otherwise:
+    /// more hide a longer round trip, fewer keep less under way.
+    pub fn set_window(&mut self, blocks: NonZeroU64) {
+        self.window = blocks;
     }
 
     /// Opens another session if the last one ended.
@@ -155,7 +171,8 @@ impl<L: Link> Device for Client<L> {
         deadline: Deadline,
     ) -> Result<Report, Error> {
         self.ensure_open(deadline)?;
-        acquire::acquire(&mut self.session, &self.info, plan, sink, deadline, &self.cancel)
+        let Self { session, info, cancel, window, .. } = self;
+        acquire::acquire(session, info, plan, sink, deadline, cancel, *window)
     }
 
     fn read_regs(
