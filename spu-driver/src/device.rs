@@ -12,6 +12,7 @@ use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::SeedWords;
 
 use crate::error::Error;
+use crate::link::LinkStats;
 use crate::time;
 
 /// A stochastic processing unit, on whatever rung.
@@ -76,6 +77,9 @@ pub trait Device: Send {
     /// # Errors
     /// Link errors.
     fn ping(&mut self, payload: &[u8], deadline: Deadline) -> Result<(), Error>;
+
+    /// Counters of the link since the device was opened.
+    fn link_stats(&self) -> LinkStats;
 
     /// A handle that cancels a running acquisition from another thread.
     fn cancel_handle(&self) -> CancelHandle;

@@ -34,6 +34,6 @@ pub use device::{
     Outcome, Phases, Program, Report, ResetLevel, SelfTestReport, Sink,
 };
 pub use error::Error;
-pub use link::Link;
+pub use link::{FaultyLink, Link, LinkStats};
 pub use open::{default_uri, list, open, open_copies, open_default};
 pub use uri::DeviceUri;

@@ -222,6 +222,51 @@ fn a_device_that_refuses_the_version_is_a_version_error() {
 }
 
 #[test]
+fn gateware_of_another_release_is_a_version_error_with_the_remedy() {
+    for (map, remedy) in [(2, "git pull"), (0, "load the gateware of release")] {
+        let link = FakeLink::new();
+        link.set(|fake| {
+            fake.rule = Box::new(move |header, _| {
+                let error = ErrorReply { code: ErrorCode::WrongGateware as u16, detail: map };
+                let payload = bytemuck::bytes_of(&error).to_vec();
+                let length = payload.len() as u16;
+                let header = Header { kind: Kind::Error as u8, length, ..*header };
+                Fate::Bytes(wire(&header, &payload))
+            });
+        });
+        let error = open_error(&link, soon());
+        assert!(matches!(error, Error::Version { .. }), "{error}");
+        let text = error.to_string();
+        for part in ["host speaks register map 1 ", &format!("register map {map} "), remedy] {
+            assert!(text.contains(part), "{text}: no {part:?}");
+        }
+    }
+}
+
+#[test]
+fn the_link_is_counted() {
+    let link = FakeLink::new();
+    let mut device = open(&link);
+    let opened = device.link_stats();
+    assert_eq!((opened.sessions, opened.requests, opened.retries), (1, 1, 0));
+    assert!(opened.sent_bytes > 50 && opened.received_bytes > 100, "{opened:?}");
+    link.rule(1, is(Opcode::Ping), |_| Fate::Damage);
+    device.ping(b"damaged", soon()).unwrap();
+    link.rule(1, is(Opcode::Ping), |_| Fate::Late);
+    device.ping(b"late", soon()).unwrap();
+    link.rule(5, is(Opcode::Ping), |_| Fate::Drop);
+    device.ping(b"lost", short()).unwrap_err();
+    let stats = device.link_stats();
+    assert_eq!(stats.requests, 4);
+    assert_eq!((stats.bad_frames, stats.timeouts, stats.sessions), (1, 1, 1), "{stats:?}");
+    // The late reply came after the one to the same request, sent again.
+    assert_eq!(stats.retries, 3, "{stats:?}");
+    link.rule(1, is(Opcode::Ping), |_| Fate::Deliver);
+    device.ping(b"after", soon()).unwrap();
+    assert!(device.link_stats().stale_frames >= 1, "{:?}", device.link_stats());
+}
+
+#[test]
 fn nonsense_in_the_identity_is_refused_by_name() {
     type Change = fn(&mut spu_protocol::payload::InfoReply);
     let cases: [(Change, &str); 12] = [
@@ -389,7 +434,7 @@ fn error_replies_are_mapped() {
     for code in ErrorCode::ALL {
         link.set(|fake| fake.refuse = Some(ErrorReply { code: code as u16, detail: 12 }));
         let error = device.ping(b"x", soon()).unwrap_err();
-        if code == ErrorCode::BadVersion {
+        if matches!(code, ErrorCode::BadVersion | ErrorCode::WrongGateware) {
             assert!(matches!(error, Error::Version { .. }), "{error}");
         } else {
             assert!(matches!(error, Error::Device { code: found, detail: 12 } if found == code));

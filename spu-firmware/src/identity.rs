@@ -63,7 +63,8 @@ impl Words {
 impl Identity {
     /// Reads the identity and checks that this firmware can serve such a board.
     ///
-    /// Refuses with [`ErrorCode::NoGateware`], detail: address of the register that reads wrong.
+    /// Refuses with [`ErrorCode::NoGateware`], detail: address of the register that reads wrong, or
+    /// [`ErrorCode::WrongGateware`], detail: major version of the gateware's map.
     pub(crate) fn read(fpga: &mut impl Board) -> Result<Self, Refusal> {
         let mut words = Words([0; WORDS]);
         fpga.read_regs(regs::MAGIC, &mut words.0)?;
@@ -73,10 +74,10 @@ impl Identity {
         };
         expect(words.at(regs::MAGIC) == regs::MAGIC_VALUE, regs::MAGIC)?;
         let major = |version: u32| version.wrapping_shr(map_version::MAJOR_SHIFT);
-        expect(
-            major(words.at(regs::MAP_VERSION)) == major(regs::MAP_VERSION_VALUE),
-            regs::MAP_VERSION,
-        )?;
+        let map = major(words.at(regs::MAP_VERSION));
+        if map != major(regs::MAP_VERSION_VALUE) {
+            return Err(Refusal::new(ErrorCode::WrongGateware, map as u16));
+        }
         let cells = usize::from(info.cells);
         expect(
             BoardKind::from_u16(info.kind).is_some() && (1..=MAX_CELLS).contains(&cells),

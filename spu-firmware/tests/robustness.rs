@@ -63,6 +63,10 @@ fn provoke(code: ErrorCode) -> common::Refused {
             bench.fpga().set_word(regs::MAGIC, 0);
             bench.request(Opcode::Info, &[])
         }
+        ErrorCode::WrongGateware => {
+            bench.fpga().set_word(regs::MAP_VERSION, 2 << 16);
+            bench.request(Opcode::Info, &[])
+        }
         ErrorCode::Stalled => {
             bench.acquire(moments(1_000_000)).unwrap();
             bench.fpga().faults.deaf = true;

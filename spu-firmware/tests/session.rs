@@ -224,7 +224,6 @@ fn a_board_without_its_gateware_is_told_apart() {
     for (address, word) in [
         (regs::MAGIC, 0),
         (regs::MAGIC, u32::MAX),
-        (regs::MAP_VERSION, 2 << 16),
         (regs::BOARD, 8 << 16),
         (regs::BOARD, 1),
         (regs::BOARD, 1 | 9 << 16),
@@ -246,6 +245,11 @@ fn a_board_without_its_gateware_is_told_apart() {
             spu_firmware::FpgaBoard::new(Fpga::new(8, 16), common::TestClock::default());
         bench.hello(3).unwrap();
     }
+    // The map is there, but of another major version.
+    let mut bench = Bench::new();
+    bench.fpga().set_word(regs::MAP_VERSION, 2 << 16);
+    assert_eq!(bench.request(Opcode::Info, &[]), Err((ErrorCode::WrongGateware, 2)));
+    assert_eq!(bench.hello(2).map(|_| ()), Err((ErrorCode::WrongGateware, 2)));
     // A later minor version only adds.
     let mut bench = Bench::new();
     bench.fpga().set_word(regs::MAP_VERSION, regs::MAP_VERSION_VALUE + 7);

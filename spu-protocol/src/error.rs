@@ -43,11 +43,17 @@ pub enum ErrorCode {
     /// A request with this sequence was executed, but its reply is no longer kept.
     #[error("the request was executed before, but its reply is gone; read the state back")]
     ReplyGone = 13,
+    /// The gateware has a register map that this firmware cannot drive; the detail is the map's
+    /// major version.
+    #[error(
+        "the gateware's register map is of another version; flash the gateware of this release"
+    )]
+    WrongGateware = 14,
 }
 
 impl ErrorCode {
     /// Every error.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownOpcode,
         Self::BadPayload,
         Self::BadSession,
@@ -61,6 +67,7 @@ impl ErrorCode {
         Self::Stalled,
         Self::Unsupported,
         Self::ReplyGone,
+        Self::WrongGateware,
     ];
 
     /// The error with this number.

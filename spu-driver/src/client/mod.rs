@@ -6,7 +6,11 @@ mod credit;
 mod info;
 mod load;
 mod receiver;
+mod refusal;
 mod session;
+mod wire;
+
+use std::time::Duration;
 
 use std::num::NonZeroU64;
 
@@ -23,14 +27,17 @@ use crate::device::{
     SelfTestReport, Sink,
 };
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Link, LinkStats};
+use crate::time;
 use session::Session;
 
 /// A device over a link.
 ///
 /// Requests are retried where a reply is late or damaged; the device runs each once. After an
-/// error that leaves the session's state unknown, the next call opens another session first. The
-/// program on the board outlives sessions.
+/// error that leaves the session's state unknown, the next call opens another session first; after
+/// [`Error::Disconnected`] it waits, up to its deadline, until the same device is back. No call is
+/// repeated over a lost session: it fails, since the board may have lost its program with it. A
+/// session that merely ended leaves the program on the board.
 pub struct Client<L: Link> {
     session: Session<L>,
     uri: String,
@@ -80,7 +87,19 @@ impl<L: Link> Client<L> {
         if self.session.is_open() { Ok(()) } else { self.reopen(deadline) }
     }
 
+    /// Opens another session, on a link whose device may first have to come back: one that is
+    /// plugged in again, or that restarts, may go once more before it stays.
     fn reopen(&mut self, deadline: Deadline) -> Result<(), Error> {
+        loop {
+            self.session.connect(deadline)?;
+            match self.handshake(deadline) {
+                Err(Error::Disconnected { .. }) if deadline.left() > FLAP => time::sleep(FLAP),
+                result => return result,
+            }
+        }
+    }
+
+    fn handshake(&mut self, deadline: Deadline) -> Result<(), Error> {
         let result = self.session.open(deadline).and_then(|hello| {
             let info = read_info(&mut self.session, &hello, deadline)?;
             if info.serial != self.info.serial {
@@ -111,6 +130,9 @@ impl<L: Link> Client<L> {
         self.session.request(opcode, payload, deadline, &mut ())
     }
 }
+
+/// Wait before a device that came back and went again is looked for once more.
+const FLAP: Duration = Duration::from_millis(20);
 
 fn read_info<L: Link>(
     session: &mut Session<L>,
@@ -245,6 +267,10 @@ impl<L: Link> Device for Client<L> {
             return Ok(());
         }
         Err(Error::Corrupt { what: "a ping came back changed".into() })
+    }
+
+    fn link_stats(&self) -> LinkStats {
+        self.session.stats()
     }
 
     fn cancel_handle(&self) -> CancelHandle {

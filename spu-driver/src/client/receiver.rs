@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use spu_protocol::codec::{Decoder, Frame, FrameError};
 
+use super::wire::Wire;
 use crate::device::Deadline;
 use crate::error::Error;
 use crate::link::Link;
@@ -40,7 +41,7 @@ impl Receiver {
     /// the link already holds is looked at.
     pub(super) fn pump<T>(
         &mut self,
-        link: &mut impl Link,
+        wire: &mut Wire<impl Link>,
         until: Deadline,
         mut take: impl FnMut(Result<Frame<'_>, FrameError>) -> ControlFlow<T>,
     ) -> Result<Option<T>, Error> {
@@ -48,6 +49,7 @@ impl Receiver {
         loop {
             let mut bytes = &self.buffer[self.start..self.end];
             while let Some(frame) = self.decoder.push(&mut bytes) {
+                wire.stats.bad_frames += u64::from(frame.is_err());
                 if let ControlFlow::Break(value) = take(frame) {
                     self.start = self.end - bytes.len();
                     return Ok(Some(value));
@@ -60,7 +62,7 @@ impl Receiver {
             }
             let before = now();
             last_look = until.passed();
-            self.end = link.read(&mut self.buffer, until)?.min(READ_BYTES);
+            self.end = wire.read(&mut self.buffer, until)?.min(READ_BYTES);
             self.waited += now() - before;
             if self.end == 0 {
                 return Ok(None);
@@ -69,16 +71,18 @@ impl Receiver {
     }
 
     /// Throws away what has arrived, in the link too.
-    pub(super) fn drain(&mut self, link: &mut impl Link) -> Result<(), Error> {
+    pub(super) fn drain(&mut self, wire: &mut Wire<impl Link>) -> Result<(), Error> {
+        wire.stats.discarded_bytes += (self.end - self.start) as u64;
         (self.start, self.end) = (0, 0);
         self.decoder = Decoder::new();
         let mut drained = 0;
         while drained < DRAIN_BYTES {
-            match link.read(&mut self.buffer, Deadline::after(Duration::ZERO))? {
+            match wire.read(&mut self.buffer, Deadline::after(Duration::ZERO))? {
                 0 => break,
                 count => drained += count,
             }
         }
+        wire.stats.discarded_bytes += drained as u64;
         Ok(())
     }
 }

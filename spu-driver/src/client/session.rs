@@ -12,9 +12,11 @@ use spu_protocol::payload::{ErrorReply, HelloReply, HelloRequest, exact};
 use spu_protocol::version;
 
 use super::receiver::Receiver;
+use super::refusal::{check_version, refusal};
+use super::wire::Wire;
 use crate::device::Deadline;
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Link, LinkStats};
 use crate::time::now;
 
 /// Times that a request is sent again; after the last, the reply is waited for until the deadline.
@@ -36,7 +38,7 @@ impl Events for () {
 /// A session over a link. Each frame carries the session's number, and each request one of its
 /// own, so that no late reply and no left-over event is taken for a current one.
 pub(super) struct Session<L> {
-    link: L,
+    wire: Wire<L>,
     receiver: Receiver,
     /// The request as it goes over the link, kept for sending it again.
     request: Box<[u8]>,
@@ -66,7 +68,7 @@ enum Answer {
 impl<L: Link> Session<L> {
     pub(super) fn new(link: L) -> Self {
         Self {
-            link,
+            wire: Wire::new(link),
             receiver: Receiver::new(),
             request: vec![0; max_encoded(MAX_PAYLOAD)].into_boxed_slice(),
             reply: vec![0; MAX_PAYLOAD].into_boxed_slice(),
@@ -79,7 +81,7 @@ impl<L: Link> Session<L> {
 
     /// False before the session is opened and after something left its state unknown.
     pub(super) fn is_open(&self) -> bool {
-        self.id != 0
+        self.id != 0 && !self.wire.is_lost()
     }
 
     /// Ends the session on this side: the next call opens another.
@@ -88,11 +90,11 @@ impl<L: Link> Session<L> {
     }
 
     pub(super) fn link(&self) -> &L {
-        &self.link
+        &self.wire.link
     }
 
     pub(super) fn link_mut(&mut self) -> &mut L {
-        &mut self.link
+        &mut self.wire.link
     }
 
     /// Time spent waiting for the link to give bytes.
@@ -100,19 +102,29 @@ impl<L: Link> Session<L> {
         self.receiver.waited
     }
 
+    /// What went over the link.
+    pub(super) fn stats(&self) -> LinkStats {
+        self.wire.stats
+    }
+
+    /// Waits for the device to come back, if it is gone.
+    pub(super) fn connect(&mut self, deadline: Deadline) -> Result<(), Error> {
+        self.wire.connect(deadline)
+    }
+
     /// Opens a session, ending whatever the device was doing for another.
     pub(super) fn open(&mut self, deadline: Deadline) -> Result<HelloReply, Error> {
         const OP: &str = "opening a session";
         self.close();
-        self.receiver.drain(&mut self.link)?;
+        self.receiver.drain(&mut self.wire)?;
         // Ends a frame that an earlier program may have left unfinished.
-        self.link.write(&[DELIMITER], deadline)?;
+        self.wire.write(&[DELIMITER], deadline)?;
         let mut wait = FIRST_WAIT;
         for attempt in 0..=RETRIES {
             // Each try has its own nonce: a reply to an earlier one would name a session that the
             // later one has already ended.
             let random = || RandomState::new().hash_one(self.sequence);
-            let nonce = self.link.nonce().unwrap_or_else(random);
+            let nonce = self.wire.link.nonce().unwrap_or_else(random);
             let hello = HelloRequest {
                 nonce,
                 version_min: version::MIN,
@@ -132,13 +144,14 @@ impl<L: Link> Session<L> {
                     self.id = hello.session;
                     self.sequence = 0;
                     self.last_event = None;
+                    self.wire.stats.sessions += 1;
                     return Ok(hello);
                 }
                 None if deadline.passed() => break,
-                None => tracing::debug!(link = %self.link.describe(), "no answer to hello"),
+                None => tracing::debug!(link = %self.wire.link.describe(), "no answer to hello"),
             }
         }
-        self.receiver.drain(&mut self.link)?;
+        self.receiver.drain(&mut self.wire)?;
         Err(deadline.timeout(OP))
     }
 
@@ -146,12 +159,13 @@ impl<L: Link> Session<L> {
     fn hello_reply(&mut self, nonce: u64, until: Deadline) -> Result<Option<HelloReply>, Error> {
         let sequence = self.sequence;
         let hello = Opcode::Hello as u16;
-        let found = self.receiver.pump(&mut self.link, until, |frame| {
+        let mut stale = 0;
+        let found = self.receiver.pump(&mut self.wire, until, |frame| {
             let Ok(Frame { header, payload }) = frame else { return ControlFlow::Continue(()) };
             let ours = header.opcode == hello && header.sequence == sequence;
             match Kind::from_u8(header.kind) {
                 Some(Kind::Reply) if header.opcode == hello => match exact::<HelloReply>(payload) {
-                    Some(reply) if reply.nonce != nonce => ControlFlow::Continue(()),
+                    Some(reply) if reply.nonce != nonce => pass(&mut stale),
                     reply => ControlFlow::Break(reply.ok_or_else(|| Error::Corrupt {
                         what: format!("a reply to hello of {} bytes", payload.len()),
                     })),
@@ -159,10 +173,11 @@ impl<L: Link> Session<L> {
                 Some(Kind::Error) if ours => {
                     ControlFlow::Break(Err(refusal(exact(payload), header.version)))
                 }
-                _ => ControlFlow::Continue(()),
+                _ => pass(&mut stale),
             }
-        })?;
-        found.transpose()
+        });
+        self.wire.stats.stale_frames += stale;
+        found?.transpose()
     }
 
     /// Sends a request and waits for its reply, sending it again where the reply is late or
@@ -175,18 +190,21 @@ impl<L: Link> Session<L> {
         events: &mut dyn Events,
     ) -> Result<&[u8], Error> {
         let len = self.prepare(opcode, payload)?;
+        self.wire.stats.requests += 1;
         let mut wait = FIRST_WAIT;
         let mut tries = 0;
         let answer = loop {
             self.send(len, deadline)?;
             let may_retry = tries < RETRIES;
             let until = if may_retry { deadline.within(wait) } else { deadline };
+            self.wire.stats.retries += u64::from(tries > 0);
             tries += 1;
             wait *= 2;
             match self.answer(until, may_retry, events)? {
                 Some(answer) => break answer,
                 None if deadline.passed() => {
-                    self.receiver.drain(&mut self.link)?;
+                    self.wire.stats.timeouts += 1;
+                    self.receiver.drain(&mut self.wire)?;
                     return Err(deadline.timeout(name(opcode)));
                 }
                 None => tracing::debug!(?opcode, tries, "no whole reply yet"),
@@ -215,8 +233,9 @@ impl<L: Link> Session<L> {
         may_retry: bool,
         events: &mut dyn Events,
     ) -> Result<Option<Answer>, Error> {
-        let Self { receiver, link, reply, id, sequence, last_event, .. } = self;
-        let found = receiver.pump(link, until, |frame| {
+        let Self { receiver, wire, reply, id, sequence, last_event, .. } = self;
+        let mut stale = 0;
+        let found = receiver.pump(wire, until, |frame| {
             let Ok(Frame { header, payload }) = frame else {
                 return if may_retry {
                     ControlFlow::Break(None)
@@ -225,7 +244,7 @@ impl<L: Link> Session<L> {
                 };
             };
             if header.session != *id {
-                return ControlFlow::Continue(());
+                return pass(&mut stale);
             }
             let current = header.sequence == *sequence;
             match Kind::from_u8(header.kind) {
@@ -238,14 +257,14 @@ impl<L: Link> Session<L> {
                     exact(payload),
                     header.version,
                 ))),
-                Some(Kind::Event) => {
-                    event(&header, payload, last_event, events);
+                Some(Kind::Event) if event(&header, payload, last_event, events) => {
                     ControlFlow::Continue(())
                 }
-                _ => ControlFlow::Continue(()),
+                _ => pass(&mut stale),
             }
-        })?;
-        Ok(found.flatten())
+        });
+        wire.stats.stale_frames += stale;
+        Ok(found?.flatten())
     }
 
     /// Waits for one event; false if none came by `until`.
@@ -254,8 +273,9 @@ impl<L: Link> Session<L> {
         until: Deadline,
         events: &mut dyn Events,
     ) -> Result<bool, Error> {
-        let Self { receiver, link, id, last_event, .. } = self;
-        let heard = receiver.pump(link, until, |frame| match frame {
+        let Self { receiver, wire, id, last_event, .. } = self;
+        let mut stale = 0;
+        let heard = receiver.pump(wire, until, |frame| match frame {
             Ok(Frame { header, payload })
                 if header.session == *id
                     && header.kind == Kind::Event as u8
@@ -263,9 +283,11 @@ impl<L: Link> Session<L> {
             {
                 ControlFlow::Break(())
             }
-            _ => ControlFlow::Continue(()),
-        })?;
-        Ok(heard.is_some())
+            Ok(_) => pass(&mut stale),
+            Err(_) => ControlFlow::Continue(()),
+        });
+        wire.stats.stale_frames += stale;
+        Ok(heard?.is_some())
     }
 
     /// Asks the device to stop, without waiting for its answer, and ends the session. For where no
@@ -301,10 +323,16 @@ impl<L: Link> Session<L> {
 
     fn send(&mut self, len: usize, deadline: Deadline) -> Result<(), Error> {
         let before = now();
-        let sent = self.link.write(&self.request[..len], deadline);
+        let sent = self.wire.write(&self.request[..len], deadline);
         self.sending.write += now() - before;
         sent
     }
+}
+
+/// Passes a frame over that answers nothing.
+fn pass<T>(stale: &mut u64) -> ControlFlow<T> {
+    *stale += 1;
+    ControlFlow::Continue(())
 }
 
 /// Hands an event on, if it is newer than the last one: a repeated frame counts once.
@@ -318,56 +346,6 @@ fn event(header: &Header, payload: &[u8], last: &mut Option<u32>, events: &mut d
         }
         _ => false,
     }
-}
-
-fn refusal(reply: Option<ErrorReply>, device_version: u8) -> Error {
-    let Some(ErrorReply { code, detail }) = reply else {
-        return Error::Corrupt { what: "an error reply of the wrong length".into() };
-    };
-    match ErrorCode::from_u16(code) {
-        Some(ErrorCode::BadVersion) => {
-            version_error(format!("protocol {device_version}"), None, device_version)
-        }
-        Some(code) => Error::Device { code, detail },
-        None => Error::Corrupt { what: format!("error number {code}, unknown to this driver") },
-    }
-}
-
-fn check_version(hello: &HelloReply) -> Result<(), Error> {
-    if hello.version_min <= version::CURRENT && version::MIN <= hello.version_max {
-        return Ok(());
-    }
-    let [major, minor, patch] = hello.firmware;
-    let device = format!(
-        "protocol {} (firmware {major}.{minor}.{patch})",
-        range(hello.version_min, hello.version_max)
-    );
-    Err(version_error(device, Some(hello.firmware), hello.version_max))
-}
-
-fn version_error(device: String, firmware: Option<[u16; 3]>, newest: u8) -> Error {
-    let install = "cargo install --locked --path spu-cli";
-    let fix = match firmware {
-        _ if newest > version::CURRENT => {
-            format!("update the host: `git pull && {install}`")
-        }
-        Some([major, minor, patch]) => format!(
-            "use the host of the firmware's release: `git checkout v{major}.{minor}.{patch} && {install}`"
-        ),
-        None => format!(
-            "use the host of the firmware's release: `git checkout v<firmware> && {install}`"
-        ),
-    };
-    let host = format!(
-        "protocol {} (driver {})",
-        range(version::MIN, version::CURRENT),
-        env!("CARGO_PKG_VERSION")
-    );
-    Error::Version { host, device, fix }
-}
-
-fn range(min: u8, max: u8) -> String {
-    if min == max { min.to_string() } else { format!("{min} to {max}") }
 }
 
 /// What an operation is called in messages.

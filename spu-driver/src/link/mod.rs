@@ -1,11 +1,15 @@
 //! Links: how bytes travel between this host and a device.
 
 pub mod ids;
+pub mod faulty;
 #[cfg(feature = "sim")]
 mod in_process;
+mod stats;
 
+pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
 pub use in_process::InProcess;
+pub use stats::LinkStats;
 
 use crate::device::Deadline;
 use crate::error::Error;

@@ -549,6 +549,7 @@ fn every_error() {
         (ErrorCode::Stalled, "0b 00 02 01"),
         (ErrorCode::Unsupported, "0c 00 02 01"),
         (ErrorCode::ReplyGone, "0d 00 02 01"),
+        (ErrorCode::WrongGateware, "0e 00 02 01"),
     ];
     for (error, expected) in errors {
         let reply = ErrorReply { code: error as u16, detail: 0x0102 };
