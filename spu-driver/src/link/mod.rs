@@ -1,7 +1,7 @@
 //! Links: how bytes travel between this host and a device.
 
-pub mod ids;
 pub mod faulty;
+pub mod ids;
 #[cfg(feature = "sim")]
 mod in_process;
 mod stats;
