@@ -1,5 +1,7 @@
 //! Opens and lists devices.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::client::Client;
@@ -11,7 +13,19 @@ use crate::uri::DeviceUri;
 /// Environment variable that names the default device.
 pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
 /// Time within which a device opens.
-const OPEN_SECS: u64 = 10;
+const OPEN: Duration = Duration::from_secs(10);
+
+/// Schemes, and whether this build has their link.
+const SCHEMES: [(&str, bool); 8] = [
+    ("sim", cfg!(feature = "sim")),
+    ("serial", cfg!(feature = "serial")),
+    ("usb", false),
+    ("tcp", cfg!(feature = "net")),
+    ("unix", cfg!(all(unix, feature = "net"))),
+    ("qemu", false),
+    ("rtl", false),
+    ("replay", false),
+];
 
 /// Opens the device that a URI names.
 ///
@@ -87,8 +101,15 @@ impl DeviceUri {
     /// # Errors
     /// As [`open`].
     pub fn open(&self) -> Result<Box<dyn Device>, Error> {
-        let deadline = Deadline::after_secs(OPEN_SECS);
-        Ok(Box::new(Client::open(self.link()?, self.to_string(), deadline)?))
+        self.open_by(Deadline::after(OPEN))
+    }
+
+    /// Opens this device by a deadline.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open_by(&self, deadline: Deadline) -> Result<Box<dyn Device>, Error> {
+        Ok(Box::new(Client::open(self.link(deadline)?, self.to_string(), deadline)?))
     }
 
     /// The link to this device, on which nothing was said yet: to put something between, then
@@ -96,7 +117,9 @@ impl DeviceUri {
     ///
     /// # Errors
     /// As [`open`].
-    pub fn link(&self) -> Result<Box<dyn Link>, Error> {
+    pub fn link(&self, deadline: Deadline) -> Result<Box<dyn Link>, Error> {
+        // A build without links that connect has no use for it.
+        let _ = deadline;
         match self {
             #[cfg(feature = "sim")]
             Self::Sim(options) => {
@@ -106,8 +129,16 @@ impl DeviceUri {
             Self::Sim(_) => Err(self.absent("simulator (cargo feature `sim`)")),
             Self::Serial { .. } => Err(self.absent("serial link")),
             Self::Usb { .. } => Err(self.absent("USB link")),
-            Self::Tcp { .. } => Err(self.absent("TCP link")),
-            Self::Unix { .. } => Err(self.absent("Unix socket link")),
+            #[cfg(feature = "net")]
+            Self::Tcp { host, port } => connected(crate::link::Tcp::new(host, *port), deadline),
+            #[cfg(not(feature = "net"))]
+            Self::Tcp { .. } => Err(self.absent("TCP link (cargo feature `net`)")),
+            #[cfg(all(unix, feature = "net"))]
+            Self::Unix { path } => connected(crate::link::Unix::new(path), deadline),
+            #[cfg(not(all(unix, feature = "net")))]
+            Self::Unix { .. } => {
+                Err(self.absent("Unix socket link (cargo feature `net`, on Unix)"))
+            }
             Self::Qemu => Err(self.absent("emulated microcontroller")),
             Self::Rtl => Err(self.absent("RTL simulator")),
             Self::Replay { .. } => Err(self.absent("player of recordings")),
@@ -115,12 +146,26 @@ impl DeviceUri {
     }
 
     fn absent(&self, what: &str) -> Error {
-        let available =
-            if cfg!(feature = "sim") { "it has `sim`" } else { "it has no link at all" };
+        let schemes: Vec<_> = SCHEMES.iter().filter(|(_, there)| *there).collect();
+        let available = match &schemes[..] {
+            [] => "it has no link at all".to_owned(),
+            schemes => {
+                let names: Vec<_> = schemes.iter().map(|(name, _)| *name).collect();
+                format!("it has {}", names.join(", "))
+            }
+        };
         Error::Unsupported {
             reasons: vec![format!("{self}: this build has no {what}; {available}")],
         }
     }
+}
+
+#[cfg(any(feature = "net", feature = "serial"))]
+fn connected<E: crate::link::Endpoint + 'static>(
+    endpoint: E,
+    deadline: Deadline,
+) -> Result<Box<dyn Link>, Error> {
+    Ok(Box::new(crate::link::StreamLink::connect(endpoint, deadline)?))
 }
 
 /// Devices at hand.
@@ -196,7 +241,7 @@ mod tests {
 
     #[test]
     fn links_that_this_build_lacks_are_said_to_be_missing() {
-        for uri in ["serial:x", "usb:1:2", "tcp:a:1", "unix:/a", "qemu", "rtl", "replay:a.spu"] {
+        for uri in ["usb:1:2", "qemu", "rtl", "replay:a.spu"] {
             let error = open(uri).err().expect("there is no such link");
             let Error::Unsupported { reasons } = &error else { panic!("{error}") };
             assert!(reasons[0].contains("this build has no"), "{reasons:?}");

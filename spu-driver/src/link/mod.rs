@@ -4,12 +4,26 @@ pub mod faulty;
 pub mod ids;
 #[cfg(feature = "sim")]
 mod in_process;
+#[cfg(all(unix, any(feature = "net", feature = "serial")))]
+mod nonblocking;
 mod stats;
+#[cfg(any(feature = "net", feature = "serial"))]
+mod stream;
+#[cfg(feature = "net")]
+mod tcp;
+#[cfg(all(unix, feature = "net"))]
+mod unix;
 
 pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
 pub use in_process::InProcess;
 pub use stats::LinkStats;
+#[cfg(any(feature = "net", feature = "serial"))]
+pub use stream::{ByteStream, Endpoint, StreamLink};
+#[cfg(feature = "net")]
+pub use tcp::Tcp;
+#[cfg(all(unix, feature = "net"))]
+pub use unix::Unix;
 
 use crate::device::Deadline;
 use crate::error::Error;

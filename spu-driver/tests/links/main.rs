@@ -1,0 +1,6 @@
+//! Links over real sockets and pseudo terminals.
+#![cfg(all(unix, feature = "net", feature = "serial"))]
+
+mod common;
+mod tcp;
+mod unix;
