@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod device;
+mod discover;
 pub mod ensemble;
 pub mod error;
 pub mod invert;

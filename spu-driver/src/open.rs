@@ -127,7 +127,12 @@ impl DeviceUri {
             }
             #[cfg(not(feature = "sim"))]
             Self::Sim(_) => Err(self.absent("simulator (cargo feature `sim`)")),
-            Self::Serial { .. } => Err(self.absent("serial link")),
+            #[cfg(feature = "serial")]
+            Self::Serial { port, baud } => {
+                connected(crate::link::Serial::new(port, *baud), deadline)
+            }
+            #[cfg(not(feature = "serial"))]
+            Self::Serial { .. } => Err(self.absent("serial link (cargo feature `serial`)")),
             Self::Usb { .. } => Err(self.absent("USB link")),
             #[cfg(feature = "net")]
             Self::Tcp { host, port } => connected(crate::link::Tcp::new(host, *port), deadline),

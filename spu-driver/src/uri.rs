@@ -19,11 +19,12 @@ use crate::error::Error;
 /// # Ok::<(), spu_driver::Error>(())
 /// ```
 ///
-/// A serial port, by path or name:
+/// A serial port, by path or name; with its speed where a UART is behind it (USB boards have none):
 /// ```
 /// # use spu_driver::DeviceUri;
 /// assert_eq!("serial:/dev/ttyACM0".parse::<DeviceUri>()?.to_string(), "serial:/dev/ttyACM0");
-/// assert_eq!("serial:COM12".parse::<DeviceUri>()?, DeviceUri::Serial { port: "COM12".into() });
+/// let uri: DeviceUri = "serial:COM12?baud=3000000".parse()?;
+/// assert_eq!(uri, DeviceUri::Serial { port: "COM12".into(), baud: Some(3_000_000) });
 /// # Ok::<(), spu_driver::Error>(())
 /// ```
 ///
@@ -74,6 +75,8 @@ pub enum DeviceUri {
     Serial {
         /// Path or name of the port.
         port: String,
+        /// Speed in baud; `None` where it does not matter.
+        baud: Option<u32>,
     },
     /// A USB device.
     Usb {
@@ -140,7 +143,7 @@ impl Default for SimOptions {
 /// Schemes, each with its form.
 const FORMS: [(&str, &str); 8] = [
     ("sim", "sim[:profile=rev-a,seed=7,copy=0]"),
-    ("serial", "serial:/dev/ttyACM0"),
+    ("serial", "serial:/dev/ttyACM0[?baud=3000000]"),
     ("usb", "usb:VID:PID[:SERIAL]"),
     ("tcp", "tcp:host:port"),
     ("unix", "unix:/path"),
@@ -165,7 +168,7 @@ fn parse(text: &str) -> Result<DeviceUri, String> {
     };
     match scheme {
         "sim" => sim(rest).map(DeviceUri::Sim),
-        "serial" => Ok(DeviceUri::Serial { port: path("the port")?.into() }),
+        "serial" => serial(rest),
         "usb" => usb(rest),
         "tcp" => tcp(rest),
         "unix" => Ok(DeviceUri::Unix { path: path("the path")?.into() }),
@@ -224,6 +227,25 @@ fn number<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
     })
 }
 
+fn serial(rest: &str) -> Result<DeviceUri, String> {
+    let (port, option) = rest.split_once('?').map_or((rest, None), |(port, o)| (port, Some(o)));
+    if port.is_empty() {
+        return Err(format!("the port is missing; the form is {}", form("serial")));
+    }
+    let baud = match option.map(|option| option.split_once('=').unwrap_or((option, ""))) {
+        None => None,
+        Some(("baud", value)) => {
+            let baud = number("baud", value)?;
+            if baud == 0 {
+                return Err("baud must be at least 1".into());
+            }
+            Some(baud)
+        }
+        Some((key, _)) => return Err(format!("unknown option {key:?}; valid is baud")),
+    };
+    Ok(DeviceUri::Serial { port: port.into(), baud })
+}
+
 fn usb(rest: &str) -> Result<DeviceUri, String> {
     let mut parts = rest.splitn(3, ':');
     let mut id = |what: &str| {
@@ -260,7 +282,8 @@ impl fmt::Display for DeviceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sim(sim) => write!(f, "sim:{sim}"),
-            Self::Serial { port } => write!(f, "serial:{port}"),
+            Self::Serial { port, baud: None } => write!(f, "serial:{port}"),
+            Self::Serial { port, baud: Some(baud) } => write!(f, "serial:{port}?baud={baud}"),
             Self::Usb { vendor, product, serial } => {
                 write!(f, "usb:{vendor:04x}:{product:04x}")?;
                 serial.iter().try_for_each(|serial| write!(f, ":{serial}"))
@@ -350,6 +373,7 @@ mod tests {
             "sim:without=stray+r_tolerance,quantum=64,fault=dead-cell.3+stuck.1",
             "serial:/dev/ttyACM0",
             "serial:COM12",
+            "serial:/dev/ttyUSB0?baud=4294967295",
             "usb:1209:1",
             "usb:FFFF:0000:A:B",
             "tcp:localhost:1",
@@ -378,6 +402,10 @@ mod tests {
             ("sim:seed=1,seed=2", &["\"seed\" is given twice"]),
             ("sim:speed=1", &["unknown option \"speed\"", "profile, seed, copy"]),
             ("serial", &["the port is missing", "serial:/dev/ttyACM0"]),
+            ("serial:?baud=9600", &["the port is missing"]),
+            ("serial:COM1?baud", &["baud must be", "\"\""]),
+            ("serial:COM1?baud=0", &["baud must be at least 1"]),
+            ("serial:COM1?parity=even", &["unknown option \"parity\"", "valid is baud"]),
             ("unix:", &["the path is missing", "unix:/path"]),
             ("replay:", &["the path is missing", "replay:run.spu"]),
             ("usb:", &["the vendor id", "usb:VID:PID"]),

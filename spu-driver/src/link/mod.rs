@@ -6,6 +6,8 @@ pub mod ids;
 mod in_process;
 #[cfg(all(unix, any(feature = "net", feature = "serial")))]
 mod nonblocking;
+#[cfg(feature = "serial")]
+mod serial;
 mod stats;
 #[cfg(any(feature = "net", feature = "serial"))]
 mod stream;
@@ -17,6 +19,8 @@ mod unix;
 pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
 pub use in_process::InProcess;
+#[cfg(feature = "serial")]
+pub use serial::Serial;
 pub use stats::LinkStats;
 #[cfg(any(feature = "net", feature = "serial"))]
 pub use stream::{ByteStream, Endpoint, StreamLink};

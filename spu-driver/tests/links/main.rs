@@ -2,5 +2,6 @@
 #![cfg(all(unix, feature = "net", feature = "serial"))]
 
 mod common;
+mod serial;
 mod tcp;
 mod unix;
