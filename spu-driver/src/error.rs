@@ -102,6 +102,9 @@ pub enum Error {
     /// A sink could not take the samples.
     #[error("samples could not be stored: {0}; {1} frames were kept")]
     Sink(#[source] std::io::Error, u64),
+    /// A recording cannot be written, read, or replayed as asked.
+    #[error(transparent)]
+    Recording(#[from] crate::recording::RecordingError),
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod model;
 pub mod open;
 pub mod plan;
 mod readout;
+pub mod recording;
 pub mod sample;
 pub mod scaling;
 pub mod seeds;

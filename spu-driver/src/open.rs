@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::device::{Deadline, Device};
 use crate::error::Error;
-use crate::link::Link;
+use crate::link::{Link, Replay};
 use crate::uri::DeviceUri;
 
 /// Environment variable that names the default device.
@@ -24,7 +24,7 @@ const SCHEMES: [(&str, bool); 8] = [
     ("unix", cfg!(all(unix, feature = "net"))),
     ("qemu", false),
     ("rtl", false),
-    ("replay", false),
+    ("replay", true),
 ];
 
 /// Opens the device that a URI names.
@@ -146,7 +146,7 @@ impl DeviceUri {
             }
             Self::Qemu => Err(self.absent("emulated microcontroller")),
             Self::Rtl => Err(self.absent("RTL simulator")),
-            Self::Replay { .. } => Err(self.absent("player of recordings")),
+            Self::Replay { path } => Ok(Box::new(Replay::open(path)?)),
         }
     }
 
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn links_that_this_build_lacks_are_said_to_be_missing() {
-        for uri in ["usb:1:2", "qemu", "rtl", "replay:a.spu"] {
+        for uri in ["usb:1:2", "qemu", "rtl"] {
             let error = open(uri).err().expect("there is no such link");
             let Error::Unsupported { reasons } = &error else { panic!("{error}") };
             assert!(reasons[0].contains("this build has no"), "{reasons:?}");

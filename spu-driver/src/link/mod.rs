@@ -6,11 +6,13 @@ pub mod ids;
 mod in_process;
 #[cfg(all(unix, any(feature = "net", feature = "serial")))]
 mod nonblocking;
+mod replay;
 #[cfg(feature = "serial")]
 mod serial;
 mod stats;
 #[cfg(any(feature = "net", feature = "serial"))]
 mod stream;
+mod tap;
 #[cfg(feature = "net")]
 mod tcp;
 #[cfg(all(unix, feature = "net"))]
@@ -19,11 +21,13 @@ mod unix;
 pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
 pub use in_process::InProcess;
+pub use replay::Replay;
 #[cfg(feature = "serial")]
 pub use serial::Serial;
 pub use stats::LinkStats;
 #[cfg(any(feature = "net", feature = "serial"))]
 pub use stream::{ByteStream, Endpoint, StreamLink};
+pub use tap::Tap;
 #[cfg(feature = "net")]
 pub use tcp::Tcp;
 #[cfg(all(unix, feature = "net"))]
