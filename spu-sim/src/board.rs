@@ -161,10 +161,22 @@ impl SimControl for SimBoard {
     }
 
     fn power_cycle(&mut self) {
+        let written = self.dispatcher.board_mut().spi_mut().written_mut().take();
         self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now)
             .expect("the same configuration powered up before");
+        *self.dispatcher.board_mut().spi_mut().written_mut() = written;
         self.waiting.clear();
         self.set_faults();
+    }
+
+    fn record_writes(&mut self, on: bool) {
+        let written = self.dispatcher.board_mut().spi_mut().written_mut();
+        *written = on.then(Vec::new);
+    }
+
+    fn take_writes(&mut self) -> Vec<(u16, u32)> {
+        let written = self.dispatcher.board_mut().spi_mut().written_mut();
+        written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn set_quantum(&mut self, ticks: NonZeroU32) {

@@ -73,6 +73,12 @@ pub trait SimControl {
     /// and their faults stay.
     fn power_cycle(&mut self);
 
+    /// Keeps a record of every word that the microcontroller writes to the FPGA, or no longer.
+    fn record_writes(&mut self, on: bool);
+
+    /// Takes that record so far: byte addresses and values, in order, over power cycles too.
+    fn take_writes(&mut self) -> Vec<(u16, u32)>;
+
     /// Ticks that the board runs for each look at its status while it samples.
     fn set_quantum(&mut self, ticks: NonZeroU32);
 }

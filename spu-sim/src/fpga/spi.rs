@@ -21,12 +21,14 @@ const READ: u8 = 0x80;
 pub struct SimSpi<C> {
     fpga: Fpga<C>,
     quantum: NonZeroU32,
+    /// Words written, where they are recorded.
+    written: Option<Vec<(u16, u32)>>,
 }
 
 impl<C: Converters> SimSpi<C> {
     /// A slave in front of `fpga` that advances by `quantum` ticks.
     pub const fn new(fpga: Fpga<C>, quantum: NonZeroU32) -> Self {
-        Self { fpga, quantum }
+        Self { fpga, quantum, written: None }
     }
 
     /// The FPGA.
@@ -37,6 +39,11 @@ impl<C: Converters> SimSpi<C> {
     /// The FPGA, to change.
     pub const fn fpga_mut(&mut self) -> &mut Fpga<C> {
         &mut self.fpga
+    }
+
+    /// The record of words written, address and value, in order: `None` where none is kept.
+    pub const fn written_mut(&mut self) -> &mut Option<Vec<(u16, u32)>> {
+        &mut self.written
     }
 
     /// Sets the ticks by which a look at the status advances a run.
@@ -119,7 +126,11 @@ impl<C: Converters> Slave<'_, C> {
                 word[*taken] = octet;
                 *taken += 1;
                 if *taken == word.len() {
-                    self.spi.fpga.write(*address, u32::from_be_bytes(*word));
+                    let value = u32::from_be_bytes(*word);
+                    if let Some(written) = &mut self.spi.written {
+                        written.push((*address, value));
+                    }
+                    self.spi.fpga.write(*address, value);
                     *address = address.wrapping_add(4);
                     *taken = 0;
                 }
