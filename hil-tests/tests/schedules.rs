@@ -1,17 +1,17 @@
 //! Random schedules of calls and faults. On a virtual clock a failing one repeats exactly; a
-//! shorter part runs on the real clock, where every call must end within a second of its deadline.
+//! smaller number runs on the real clock, where every call must end within a second of its
+//! deadline.
 
 use std::time::Duration;
 
-use hil_tests::schedules::{Call, Event, Plan, Sampling, Scripted, Tally, run};
+use hil_tests::schedules::{
+    Cache, Call, Clock, Event, Plan, Sampling, Scripted, Tally, VIRTUAL_SLACK, run, run_many,
+    run_seed,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use spu_driver::link::faulty::{Direction, LinkFault, Schedule};
 use spu_driver::{ResetLevel, time};
-
-/// On a virtual clock a call ends within this after its deadline: one look at what has come, and
-/// one attempt to stop the board.
-const SLACK: Duration = Duration::from_millis(50);
 
 fn sampling() -> impl Strategy<Value = Sampling> {
     (1_u32..1500, 1_u32..20, any::<bool>(), any::<bool>()).prop_map(
@@ -65,7 +65,7 @@ fn faults() -> impl Strategy<Value = Vec<Scripted>> {
 
 fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
     let event = prop::sample::select(&Event::ALL[..]);
-    prop::collection::vec((0_u64..400, event), 0..4)
+    prop::collection::vec((prop_oneof![0_u64..30, 0_u64..400], event), 0..4)
 }
 
 /// Runs plans from `events` on a virtual clock, and prints what happened.
@@ -83,8 +83,9 @@ fn schedules(cases: u32, events: impl Strategy<Value = Vec<(u64, Event)>>) {
         let faults = Schedule::script(faults);
         let _paused = time::pause();
         let tally: &std::cell::RefCell<Tally> = &tally;
-        let done = run(&Plan { seed, calls, faults, events }, SLACK, &mut cache.borrow_mut())
-            .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        let done =
+            run(&Plan { seed, calls, faults, events }, VIRTUAL_SLACK, &mut cache.borrow_mut())
+                .map_err(|violation| TestCaseError::fail(violation.to_string()))?;
         tally.borrow_mut().add(done);
         Ok(())
     });
@@ -108,4 +109,28 @@ fn faults_of_the_link() {
 #[test]
 fn faults_of_link_and_board() {
     schedules(5000, events());
+}
+
+#[test]
+fn the_real_clock() {
+    let schedules = 400;
+    let tally = run_many(1, Clock::Real, 16, |number| number < schedules, |_| ())
+        .unwrap_or_else(|(seed, violation)| panic!("seed {seed}: {violation}"));
+    eprintln!(
+        "{}, overshoot p99.9 {} us, worst {} us",
+        serde_json::to_string(&tally).expect("counts are plain"),
+        tally.overshoot_us(0.999),
+        tally.overshoot_us(1.0)
+    );
+    assert_eq!(tally.schedules, schedules);
+}
+
+#[test]
+fn a_seed_repeats_exactly() {
+    for seed in 0..40 {
+        let run = || run_seed(seed, Clock::Virtual, &mut Cache::default()).unwrap();
+        let (one, other) = (run(), run());
+        assert_eq!(serde_json::to_value(&one).unwrap(), serde_json::to_value(&other).unwrap());
+        assert_eq!(one.overshoots_us, other.overshoots_us);
+    }
 }

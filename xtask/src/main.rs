@@ -5,6 +5,7 @@ mod gateware;
 mod process;
 mod readme;
 mod regs;
+mod soak;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,12 @@ enum Task {
         #[arg(long)]
         except: Vec<String>,
     },
+    /// Run random schedules of calls and faults for a while (`--help` after `--` says how)
+    Soak {
+        /// Passed on, e.g. `--minutes 20`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         Task::Gateware => gateware::run(),
         Task::Figures(args) => figures::run(&args),
         Task::Readme { except } => readme::run(&except),
+        Task::Soak { arguments } => soak::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

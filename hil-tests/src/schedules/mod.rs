@@ -8,6 +8,7 @@
 
 mod board;
 mod expect;
+mod many;
 mod run;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use spu_driver::ResetLevel;
 use spu_driver::link::faulty::{Direction, LinkFault, Schedule};
 
 pub use board::Event;
+pub use many::{Clock, REAL_SLACK, VIRTUAL_SLACK, run_many, run_seed};
 pub use run::{Cache, Tally, Violation, run};
 
 /// One call of the host.
@@ -77,7 +79,10 @@ impl Plan {
             .map(|_| (call(&mut rng), scale.mul_f64(0.02 + 0.01 * below(&mut rng, 300) as f64)))
             .collect();
         let events = (0..below(&mut rng, 4))
-            .map(|_| (below(&mut rng, 400), Event::ALL[below(&mut rng, 6) as usize]))
+            .map(|_| {
+                let latest = [30, 400][below(&mut rng, 2) as usize];
+                (below(&mut rng, latest), Event::ALL[below(&mut rng, 6) as usize])
+            })
             .collect();
         Self { seed, calls, faults: Schedule::random(rng.next_u64(), rate, scale), events }
     }

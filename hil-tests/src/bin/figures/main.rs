@@ -3,6 +3,7 @@
 //! `cargo xtask figures` calls this once for each figure and compares the value with its goal.
 
 mod accuracy;
+mod faults;
 mod speed;
 
 use clap::Parser;
@@ -34,6 +35,7 @@ fn main() -> anyhow::Result<()> {
         "sim.lyapunov_error" => accuracy::lyapunov(quick)?,
         "invert.uncalibrated_error" => accuracy::uncalibrated(quick)?,
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
+        "faults.schedules" => faults::schedules(quick)?,
         other => anyhow::bail!("no figure {other}; `cargo xtask figures` names them"),
     };
     println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));
