@@ -7,7 +7,7 @@
 
 pub mod client;
 pub mod device;
-mod discover;
+pub mod discover;
 pub mod ensemble;
 pub mod error;
 pub mod invert;
@@ -35,7 +35,8 @@ pub use device::{
     AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, FrameBlock, Moments, NullSink,
     Outcome, Phases, Program, Report, ResetLevel, SelfTestReport, Sink,
 };
+pub use discover::list;
 pub use error::Error;
 pub use link::{FaultyLink, Link, LinkStats};
-pub use open::{default_uri, list, open, open_copies, open_default};
+pub use open::{default_uri, open, open_copies, open_default};
 pub use uri::DeviceUri;

@@ -1,8 +1,6 @@
-//! Opens and lists devices.
+//! Opens devices.
 
 use std::time::Duration;
-
-use serde::Serialize;
 
 use crate::client::Client;
 use crate::device::{Deadline, Device};
@@ -16,7 +14,7 @@ pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
 const OPEN: Duration = Duration::from_secs(10);
 
 /// Schemes, and whether this build has their link.
-const SCHEMES: [(&str, bool); 8] = [
+pub(crate) const SCHEMES: [(&str, bool); 8] = [
     ("sim", cfg!(feature = "sim")),
     ("serial", cfg!(feature = "serial")),
     ("usb", false),
@@ -171,33 +169,6 @@ fn connected<E: crate::link::Endpoint + 'static>(
     deadline: Deadline,
 ) -> Result<Box<dyn Link>, Error> {
     Ok(Box::new(crate::link::StreamLink::connect(endpoint, deadline)?))
-}
-
-/// Devices at hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listing {
-    /// Devices that were found.
-    pub devices: Vec<Listed>,
-    /// Schemes that this build does not search.
-    pub not_searched: Vec<&'static str>,
-}
-
-/// A device that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// Its URI.
-    pub uri: String,
-    /// What it is, in a line.
-    pub description: String,
-}
-
-/// Looks for devices. The simulator is there once a profile.
-pub fn list() -> Listing {
-    #[cfg(feature = "sim")]
-    let devices = crate::sim::profiles();
-    #[cfg(not(feature = "sim"))]
-    let devices = Vec::new();
-    Listing { devices, not_searched: vec!["serial", "usb", "tcp", "unix", "qemu", "rtl"] }
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use spu_sim::{NonIdeality, Profile, SimBoard, SimConfig};
 
 use crate::client::Client;
 use crate::device::Deadline;
+use crate::discover::{Found, Listed, State};
 use crate::error::Error;
 use crate::link::InProcess;
-use crate::open::Listed;
+
 use crate::uri::{DeviceUri, SimOptions};
 
 /// Forms of a fault in a URI.
@@ -71,14 +72,17 @@ fn profile(options: &SimOptions, uri: &str) -> Result<Profile, Error> {
 }
 
 /// The profiles that come with the simulator.
-pub(crate) fn profiles() -> Vec<Listed> {
+pub(crate) fn profiles() -> Vec<Found> {
     spu_sim::profile::NAMES
         .iter()
         .filter_map(|name| Profile::named(name).ok())
         .map(|profile| Listed {
             uri: format!("sim:profile={}", profile.name),
             description: format!("simulator in this process, {}", profile.summary),
+            state: State::Present,
+            remedy: None,
         })
+        .map(|listed| Found { ours: true, listed })
         .collect()
 }
 

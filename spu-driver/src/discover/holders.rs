@@ -28,7 +28,8 @@ pub(crate) fn of(path: &Path) -> Option<Process> {
     find(Path::new("/proc"), path)
 }
 
-fn find(proc: &Path, path: &Path) -> Option<Process> {
+/// As [`of`], with this `/proc`.
+pub(super) fn find(proc: &Path, path: &Path) -> Option<Process> {
     let path = path.canonicalize().ok()?;
     let file = fs::metadata(&path).ok()?;
     let locks = fs::read_to_string(proc.join("locks")).unwrap_or_default();

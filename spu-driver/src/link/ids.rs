@@ -11,15 +11,12 @@ pub const BOARD: u16 = 0x0001;
 /// Product id of a board that waits in its boot loader.
 pub const BOOT_LOADER: u16 = 0x0002;
 
-/// The udev rule that gives users access, from the root of the repository.
-pub const UDEV_RULE: &str = "hardware/udev/70-spu.rules";
-
 /// How a user gets access to a board.
 pub fn access_fix() -> String {
     if cfg!(target_os = "linux") {
         format!(
-            "install the udev rule (`sudo cp {UDEV_RULE} /etc/udev/rules.d/ && sudo udevadm \
-             control --reload`) and plug the board in again"
+            "install the udev rule (`{}`) and plug the board in again",
+            crate::discover::udev::INSTALL
         )
     } else {
         "run it as a user who may open USB devices, or see hardware/udev/README.md".into()
