@@ -17,7 +17,7 @@ const OPEN: Duration = Duration::from_secs(10);
 pub(crate) const SCHEMES: [(&str, bool); 8] = [
     ("sim", cfg!(feature = "sim")),
     ("serial", cfg!(feature = "serial")),
-    ("usb", false),
+    ("usb", cfg!(feature = "usb")),
     ("tcp", cfg!(feature = "net")),
     ("unix", cfg!(all(unix, feature = "net"))),
     ("qemu", false),
@@ -131,7 +131,12 @@ impl DeviceUri {
             }
             #[cfg(not(feature = "serial"))]
             Self::Serial { .. } => Err(self.absent("serial link (cargo feature `serial`)")),
-            Self::Usb { .. } => Err(self.absent("USB link")),
+            #[cfg(feature = "usb")]
+            Self::Usb { vendor, product, serial } => {
+                Ok(Box::new(crate::link::UsbLink::open(*vendor, *product, serial.as_deref())?))
+            }
+            #[cfg(not(feature = "usb"))]
+            Self::Usb { .. } => Err(self.absent("USB link (cargo feature `usb`)")),
             #[cfg(feature = "net")]
             Self::Tcp { host, port } => connected(crate::link::Tcp::new(host, *port), deadline),
             #[cfg(not(feature = "net"))]
@@ -217,7 +222,7 @@ mod tests {
 
     #[test]
     fn links_that_this_build_lacks_are_said_to_be_missing() {
-        for uri in ["usb:1:2", "qemu", "rtl"] {
+        for uri in ["qemu", "rtl"] {
             let error = open(uri).err().expect("there is no such link");
             let Error::Unsupported { reasons } = &error else { panic!("{error}") };
             assert!(reasons[0].contains("this build has no"), "{reasons:?}");

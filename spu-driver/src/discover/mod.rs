@@ -2,11 +2,13 @@
 
 #[cfg(all(unix, feature = "serial"))]
 pub(crate) mod access;
-#[cfg(all(unix, feature = "serial"))]
+#[cfg(all(unix, any(feature = "serial", feature = "usb")))]
 pub(crate) mod holders;
 #[cfg(feature = "serial")]
 pub(crate) mod serial;
 pub mod udev;
+#[cfg(feature = "usb")]
+mod usb;
 
 use serde::Serialize;
 
@@ -78,6 +80,8 @@ pub fn list() -> Listing {
         crate::sim::profiles,
         #[cfg(feature = "serial")]
         serial::list,
+        #[cfg(feature = "usb")]
+        usb::list,
     ];
     let found = buses.iter().flat_map(|bus| bus());
     let (devices, others) = found.partition::<Vec<_>, _>(|found| found.ours);

@@ -17,6 +17,8 @@ mod tap;
 mod tcp;
 #[cfg(all(unix, feature = "net"))]
 mod unix;
+#[cfg(feature = "usb")]
+pub(crate) mod usb;
 
 pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
@@ -32,6 +34,8 @@ pub use tap::Tap;
 pub use tcp::Tcp;
 #[cfg(all(unix, feature = "net"))]
 pub use unix::Unix;
+#[cfg(feature = "usb")]
+pub use usb::UsbLink;
 
 use crate::device::Deadline;
 use crate::error::Error;
