@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use spu_driver::Error;
 use spu_driver::invert::OperationError;
 use spu_driver::matrix::MatrixError;
+use spu_driver::recording::RecordingError;
 
 use crate::matrix_file::FileError;
 
@@ -65,7 +66,7 @@ impl Exit {
             Self::Success => "done; copies, if several, agree within noise or the stated spread",
             Self::Unexpected => "a bug or something unforeseen",
             Self::Usage => "wrong command line",
-            Self::Input => "the matrix or its file is not usable",
+            Self::Input => "the matrix, its file or a recording is not usable",
             Self::Device => "the device is absent, denied, busy, silent or of another version",
             Self::NotProgrammable => {
                 "this board cannot do what was asked for; all reasons are given"
@@ -131,6 +132,7 @@ impl From<Error> for Failure {
             Error::Cancelled => Exit::Cancelled,
             Error::Device { .. } | Error::Corrupt { .. } | Error::Lost { .. } => Exit::Fault,
             Error::Sink(..) => Exit::Output,
+            Error::Recording(error) => error.into(),
             _ => Exit::Unexpected,
         };
         let message = match &error {
@@ -140,6 +142,16 @@ impl From<Error> for Failure {
             _ => error.to_string(),
         };
         Self { exit, message }
+    }
+}
+
+impl From<&RecordingError> for Exit {
+    fn from(error: &RecordingError) -> Self {
+        match error {
+            RecordingError::Itself { .. } => Self::Usage,
+            RecordingError::Create { .. } => Self::Output,
+            _ => Self::Input,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod exit;
 mod interrupt;
 mod matrix_file;
 mod progress;
+mod recorded;
 mod report;
 mod text;
 mod verb;
@@ -47,6 +48,7 @@ enum Verb {
     List(verb::list::List),
     Selftest(verb::selftest::SelfTest),
     Regs(verb::regs::Regs),
+    Recording(verb::recording::Recording),
 }
 
 fn main() -> ExitCode {
@@ -79,12 +81,19 @@ fn run(cli: Cli, printer: Printer) -> ExitCode {
         Verb::List(verb) => finish(Ok(verb.run()), printer),
         Verb::Selftest(verb) => finish(verb.run(&interrupt), printer),
         Verb::Regs(verb) => finish(verb.run(), printer),
+        Verb::Recording(verb) => finish(verb.run(), printer),
     }
 }
 
 fn finish<A: Answer>(result: Result<A, Failure>, printer: Printer) -> ExitCode {
-    match result {
+    let good = result.as_ref().is_ok_and(|answer| answer.exit() == Exit::Success);
+    let code = match result {
         Ok(answer) => printer.answer(&answer),
         Err(failure) => printer.failure(&failure),
+    };
+    let failures = recorded::failures();
+    for failure in &failures {
+        eprintln!("error: {failure}");
     }
+    if good && !failures.is_empty() { Exit::Output.into() } else { code }
 }

@@ -1,17 +1,19 @@
 //! Opens devices.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::device::{Deadline, Device};
 use crate::error::Error;
-use crate::link::{Link, Replay};
+use crate::link::{Link, Replay, Tap};
+use crate::recording::{Health, Recorder, RecordingError, copy_path};
 use crate::uri::DeviceUri;
 
 /// Environment variable that names the default device.
 pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
 /// Time within which a device opens.
-const OPEN: Duration = Duration::from_secs(10);
+pub const OPEN: Duration = Duration::from_secs(10);
 
 /// Schemes, and whether this build has their link.
 pub(crate) const SCHEMES: [(&str, bool); 8] = [
@@ -59,16 +61,21 @@ pub fn open_default() -> Result<Box<dyn Device>, Error> {
     open(&default_uri())
 }
 
-/// Opens `count` copies of a board. One simulator URI stands for its copies `copy`, `copy + 1` …;
-/// otherwise `uris` is a list of `count` URIs, separated by commas.
+/// Opens `count` copies of a board; see [`copies`].
 ///
 /// # Errors
-/// [`Error::BadUri`] if the list is of another length; as [`open`].
+/// As [`copies`] and [`open`].
 pub fn open_copies(uris: &str, count: usize) -> Result<Vec<Box<dyn Device>>, Error> {
     copies(uris, count)?.iter().map(DeviceUri::open).collect()
 }
 
-fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
+/// The URIs of `count` copies of a board. One simulator URI stands for its copies `copy`,
+/// `copy + 1` …, one recording for those that were recorded together ([`copy_path`]); otherwise
+/// `uris` is a list of `count` URIs, separated by commas.
+///
+/// # Errors
+/// [`Error::BadUri`] if one does not parse or the list is of another length.
+pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
     let bad = |why: String| Error::BadUri { uri: uris.into(), why };
     let list = DeviceUri::parse_list(uris)?;
     match &list[..] {
@@ -81,10 +88,13 @@ fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
                 Ok(DeviceUri::Sim(options))
             })
             .collect(),
+        [DeviceUri::Replay { path }] => Ok((1..=count)
+            .map(|number| DeviceUri::Replay { path: copy_path(path, number, count) })
+            .collect()),
         list if list.len() == count => Ok(list.to_vec()),
         list => Err(bad(format!(
             "it names {} where {count} copies are asked for; name each, separated by commas, or \
-             use one sim URI",
+             use one sim or replay URI",
             match list.len() {
                 1 => "1 device".to_owned(),
                 many => format!("{many} devices"),
@@ -108,6 +118,30 @@ impl DeviceUri {
     /// As [`open`].
     pub fn open_by(&self, deadline: Deadline) -> Result<Box<dyn Device>, Error> {
         Ok(Box::new(Client::open(self.link(deadline)?, self.to_string(), deadline)?))
+    }
+
+    /// Opens this device and records to a file what goes over its link. The recording's health
+    /// says whether all of it could be written.
+    ///
+    /// # Errors
+    /// [`Error::Recording`] if the file cannot be created, or is the one that is replayed; as
+    /// [`open`].
+    pub fn open_recorded(
+        &self,
+        file: &Path,
+        deadline: Deadline,
+    ) -> Result<(Box<dyn Device>, Health), Error> {
+        let uri = self.to_string();
+        let link = self.link(deadline)?;
+        if let Self::Replay { path } = self
+            && let (Ok(read), Ok(written)) = (path.canonicalize(), file.canonicalize())
+            && read == written
+        {
+            return Err(RecordingError::Itself { path: file.into() }.into());
+        }
+        let recorder = Recorder::create(file, &uri)?;
+        let health = recorder.health();
+        Ok((Box::new(Client::open(Tap::new(link, recorder), uri, deadline)?), health))
     }
 
     /// The link to this device, on which nothing was said yet: to put something between, then
@@ -198,6 +232,13 @@ mod tests {
         assert!(texts("sim", 0).is_empty());
         let error = copies("sim:copy=4294967295", 2).unwrap_err();
         assert!(error.to_string().contains("2^32 - 1"), "{error}");
+    }
+
+    #[test]
+    fn one_recording_stands_for_those_made_with_it() {
+        assert_eq!(texts("replay:a/run.spu", 1), ["replay:a/run.spu"]);
+        assert_eq!(texts("replay:a/run.spu", 2), ["replay:a/run-1.spu", "replay:a/run-2.spu"]);
+        assert_eq!(texts("replay:b.spu,replay:a.spu", 2), ["replay:b.spu", "replay:a.spu"]);
     }
 
     #[test]

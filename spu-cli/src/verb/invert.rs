@@ -6,7 +6,6 @@ use std::time::Instant;
 use clap::Args;
 use spu_driver::ensemble::invert_copies;
 use spu_driver::invert::InvertOptions;
-use spu_driver::open::open_copies;
 
 use super::invert_view::{InvertAnswer, Request};
 use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written};
@@ -45,7 +44,7 @@ impl Invert {
     pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<InvertAnswer, Failure> {
         self.check_outputs()?;
         let a = self.matrix.read()?;
-        let mut devices = open_copies(self.device.uri(), usize::from(self.copies))?;
+        let mut devices = self.device.open_copies(usize::from(self.copies))?;
         interrupt.watch(&devices);
         let options = InvertOptions {
             budget: self.budget.budget(),

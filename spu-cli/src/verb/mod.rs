@@ -6,6 +6,7 @@ pub(crate) mod invert_text;
 pub(crate) mod invert_view;
 pub(crate) mod list;
 pub(crate) mod plan;
+pub(crate) mod recording;
 pub(crate) mod regs;
 pub(crate) mod sample;
 pub(crate) mod selftest;
@@ -18,10 +19,12 @@ use ndarray::ArrayRef2;
 use serde::Serialize;
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::plan::Budget;
+use spu_driver::recording::copy_path;
 use spu_driver::{Deadline, Device, DeviceUri};
 
 use crate::exit::{Exit, Failure};
 use crate::matrix_file::{self, FileError};
+use crate::recorded;
 
 /// Longest time for a call that does not sample, unless told otherwise.
 const CALL: Duration = Duration::from_secs(30);
@@ -34,6 +37,10 @@ pub(crate) struct DeviceArg {
     /// Several copies: one sim, or as many URIs separated by commas
     #[arg(long, value_name = "URI", env = "SPU_DEVICE", default_value = "sim")]
     pub(crate) device: String,
+    /// Record what goes over the link, to replay it with `--device replay:FILE`; several copies are
+    /// recorded to FILE-1, FILE-2 …, the ending kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 impl DeviceArg {
@@ -44,7 +51,17 @@ impl DeviceArg {
 
     /// Opens the device.
     pub(crate) fn open(&self) -> Result<Box<dyn Device>, Failure> {
-        Ok(spu_driver::open(self.uri())?)
+        recorded::open(&self.uri().parse()?, self.record.as_deref())
+    }
+
+    /// Opens `count` copies.
+    pub(crate) fn open_copies(&self, count: usize) -> Result<Vec<Box<dyn Device>>, Failure> {
+        let uris = spu_driver::open::copies(self.uri(), count)?;
+        let open = |(uri, number)| {
+            let file = self.record.as_ref().map(|file| copy_path(file, number, count));
+            recorded::open(uri, file.as_deref())
+        };
+        uris.iter().zip(1..).map(open).collect()
     }
 }
 

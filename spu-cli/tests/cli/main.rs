@@ -3,6 +3,7 @@
 mod files;
 mod inputs;
 mod interrupt;
+mod recording;
 mod report;
 mod verbs;
 

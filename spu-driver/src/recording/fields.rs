@@ -57,6 +57,7 @@ impl fmt::Display for Value {
         match self {
             Self::Integer(number) => write!(f, "{number}"),
             Self::Hex(number) => write!(f, "{number:#x}"),
+            Self::Float(number) if (1e-4..1e7).contains(&number.abs()) => write!(f, "{number}"),
             Self::Float(number) => write!(f, "{number:e}"),
             Self::Named(number, name) => write!(f, "{number} ({name})"),
             Self::Text(text) => write!(f, "{text:?}"),
@@ -158,7 +159,7 @@ pub fn difference(recorded: (&Header, &[u8]), now: (&Header, &[u8])) -> Option<S
 }
 
 /// What an operation is called: its name in `spu-protocol`, or its number.
-pub(crate) fn opcode_name(number: u16) -> String {
+pub fn opcode_name(number: u16) -> String {
     Opcode::from_u16(number)
         .map_or_else(|| format!("{number:#06x}"), |opcode| format!("{opcode:?}"))
 }

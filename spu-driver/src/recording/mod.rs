@@ -16,8 +16,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use fields::opcode_name;
-pub use fields::{Field, Value, difference, fields};
+pub use fields::{Field, Value, difference, fields, opcode_name};
 pub(crate) use frames::Stream;
 pub use frames::{Content, FrameRecord, Frames};
 pub use reader::Reader;
@@ -121,13 +120,27 @@ mod kind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
-    /// The file cannot be created or opened.
+    /// The file cannot be created or its header not be written.
+    #[error("{}: {source}; choose another place for the recording", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened.
     #[error("{}: {source}; check the path and its permissions", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The recording would replace the one that is replayed.
+    #[error("{} is being replayed and would be overwritten; record to another file", path.display())]
+    Itself {
+        /// The file.
+        path: PathBuf,
     },
     /// The file cannot be read.
     #[error("the recording cannot be read: {0}")]

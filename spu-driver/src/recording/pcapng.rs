@@ -26,33 +26,26 @@ pub const LINK_TYPE: u16 = 147;
 /// Version of the pseudo-header.
 pub const PSEUDO_VERSION: u8 = 1;
 
-/// How much was exported.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Exported {
-    /// Packets written.
-    pub packets: u64,
-}
-
-/// Writes what [`Frames`] gives to `out`. Where the recording is damaged, what stands before is
-/// written and the damage returned beside the count.
+/// Writes what [`Frames`] gives to `out`, and returns the number of packets. Where the recording is
+/// damaged, what stands before is written and the damage returned too.
 ///
 /// # Errors
 /// If `out` cannot be written.
 pub fn export<R: Read>(
     frames: &mut Frames<R>,
     out: &mut impl Write,
-) -> io::Result<(Exported, Option<RecordingError>)> {
+) -> io::Result<(u64, Option<RecordingError>)> {
     let origin = frames.reader().origin().clone();
     out.write_all(&section(&origin))?;
     out.write_all(&interface(&origin))?;
-    let mut exported = Exported::default();
+    let mut packets = 0;
     loop {
         match frames.next_frame() {
-            Ok(None) => return Ok((exported, None)),
-            Err(damage) => return Ok((exported, Some(damage))),
+            Ok(None) => return Ok((packets, None)),
+            Err(damage) => return Ok((packets, Some(damage))),
             Ok(Some(frame)) => {
                 out.write_all(&packet(&frame, origin.start))?;
-                exported.packets += 1;
+                packets += 1;
             }
         }
     }

@@ -41,9 +41,9 @@ impl Recorder {
     /// Records the device at `uri` to a new file; one of that name is replaced.
     ///
     /// # Errors
-    /// [`RecordingError::Open`] if the file cannot be created or its header not written.
+    /// [`RecordingError::Create`] if the file cannot be created or its header not written.
     pub fn create(path: &Path, uri: &str) -> Result<Self, RecordingError> {
-        let failed = |source| RecordingError::Open { path: path.into(), source };
+        let failed = |source| RecordingError::Create { path: path.into(), source };
         let file = File::create(path).map_err(failed)?;
         Self::new(Box::new(file), uri).map_err(failed)
     }

@@ -4,3 +4,4 @@
 mod files;
 mod replay;
 mod support;
+mod wireshark;
