@@ -1,8 +1,9 @@
 //! The [`Device`] trait and the values that go in and out of it.
 
+use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -244,6 +245,12 @@ pub struct FrameBlock<'a> {
 
 /// Takes what an acquisition delivers.
 pub trait Sink {
+    /// Called before the first frames of an acquisition, which has to end by this deadline: a sink
+    /// that waits gives up then.
+    fn begin(&mut self, deadline: Deadline) {
+        let _ = deadline;
+    }
+
     /// Takes frames. An error stops the acquisition.
     ///
     /// # Errors
@@ -357,8 +364,20 @@ impl SelfTestReport {
 }
 
 /// Cancels acquisitions from another thread. Cancelling is sticky until [`CancelHandle::clear`].
-#[derive(Debug, Clone, Default)]
-pub struct CancelHandle(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct CancelHandle(Arc<Cancel>);
+
+#[derive(Default)]
+struct Cancel {
+    cancelled: AtomicBool,
+    wakers: Mutex<Vec<Weak<dyn Wake>>>,
+}
+
+/// Something that may be waiting when an acquisition is cancelled.
+pub(crate) trait Wake: Send + Sync {
+    /// Looks again at whether it is cancelled. Called after it was.
+    fn wake(&self);
+}
 
 impl CancelHandle {
     /// A new handle.
@@ -368,16 +387,38 @@ impl CancelHandle {
 
     /// Asks the running acquisition to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.cancelled.store(true, Ordering::Release);
+        let wakers: Vec<_> = self.wakers().iter().filter_map(Weak::upgrade).collect();
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// True once cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.cancelled.load(Ordering::Acquire)
     }
 
     /// Allows acquisitions again.
     pub fn clear(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.cancelled.store(false, Ordering::Release);
+    }
+
+    /// Wakes this at each cancel, as long as it exists.
+    pub(crate) fn wake_too(&self, waker: Weak<dyn Wake>) {
+        let mut wakers = self.wakers();
+        wakers.retain(|waker| waker.strong_count() > 0);
+        wakers.push(waker);
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Weak<dyn Wake>>> {
+        // Every change of the list is a single step.
+        self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CancelHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelHandle").field(&self.is_cancelled()).finish()
     }
 }

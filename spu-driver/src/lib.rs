@@ -24,6 +24,7 @@ pub mod scaling;
 pub mod seeds;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod sinks;
 mod spread;
 pub mod stats;
 pub mod time;

@@ -46,6 +46,7 @@ pub(super) fn acquire<L: Link>(
     if cancel.is_cancelled() {
         return Ok(nothing(plan, info));
     }
+    sink.begin(deadline);
     let blocks = Blocks::new(info, plan, sink)?;
     let mut run = Run {
         blocks,
