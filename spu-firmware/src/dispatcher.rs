@@ -120,6 +120,15 @@ impl<B: Board> Dispatcher<B> {
         self.core.follow(tx)
     }
 
+    /// Forgets everything, as a restart of the microcontroller that nobody asked for does: session,
+    /// acquisition, frames half received.
+    pub fn reboot(&mut self) {
+        self.core.session = None;
+        self.core.last_session = 0;
+        self.core.acquisition.forget();
+        self.restart();
+    }
+
     /// Restarts the microcontroller, or at least forgets everything as it would.
     fn restart(&mut self) {
         log!(info, "restart");

@@ -49,11 +49,14 @@ pub enum ErrorCode {
         "the gateware's register map is of another version; flash the gateware of this release"
     )]
     WrongGateware = 14,
+    /// Another host is connected to this device.
+    #[error("another host is connected to this device; disconnect it first")]
+    InUse = 15,
 }
 
 impl ErrorCode {
     /// Every error.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownOpcode,
         Self::BadPayload,
         Self::BadSession,
@@ -68,6 +71,7 @@ impl ErrorCode {
         Self::Unsupported,
         Self::ReplyGone,
         Self::WrongGateware,
+        Self::InUse,
     ];
 
     /// The error with this number.

@@ -37,7 +37,8 @@ macro_rules! complete {
 fn errors_are_unique_and_listed() {
     check(&ErrorCode::ALL, |error| error as u16, ErrorCode::from_u16);
     complete!(ErrorCode: UnknownOpcode, BadPayload, BadSession, BadVersion, BadAddress, OutOfRange,
-        WrongBoard, Busy, Bus, NoGateware, Stalled, Unsupported, ReplyGone, WrongGateware);
+        WrongBoard, Busy, Bus, NoGateware, Stalled, Unsupported, ReplyGone, WrongGateware,
+        InUse);
     let texts: BTreeSet<String> = ErrorCode::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), ErrorCode::ALL.len(), "two errors read the same");
 }

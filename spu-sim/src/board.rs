@@ -7,12 +7,12 @@ use std::time::Instant;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_firmware::{Activity, Clock, Dispatcher, FpgaBoard, Transmit};
-use spu_protocol::payload::acquire::product_count;
 
 use crate::analog::Analog;
-use crate::control::{Bank, Fault, SimControl};
+use crate::control::SimControl;
 use crate::dispatch::Dispatch;
 use crate::error::SimError;
+use crate::fault::{After, Fault};
 use crate::fpga::{Fpga, SimSpi};
 use crate::nonideality::NonIdeality;
 use crate::profile::Profile;
@@ -48,7 +48,9 @@ pub struct SimBoard {
     config: SimConfig,
     dispatch: Dispatch,
     dispatcher: Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>,
+    /// Faults that are in the board, and those that will happen once.
     faults: Vec<Fault>,
+    events: Vec<Event>,
     quantum: NonZeroU32,
     /// Octets from the host that the firmware had no room for yet.
     waiting: Vec<u8>,
@@ -71,9 +73,9 @@ impl SimBoard {
     pub fn with_dispatch(config: SimConfig, dispatch: Dispatch) -> Result<Self, SimError> {
         let quantum = DEFAULT_QUANTUM;
         let dispatcher = power_up(&config, dispatch, quantum, Instant::now)?;
-        let faults = Vec::new();
+        let (faults, events) = (Vec::new(), Vec::new());
         let (waiting, now) = (Vec::new(), Instant::now as fn() -> Instant);
-        Ok(Self { config, dispatch, dispatcher, faults, quantum, waiting, now })
+        Ok(Self { config, dispatch, dispatcher, faults, events, quantum, waiting, now })
     }
 
     /// What the board was made from.
@@ -92,8 +94,35 @@ impl SimBoard {
         self.waiting.extend_from_slice(bytes);
     }
 
+    /// Octets from the host that the firmware has not taken.
+    pub const fn queued(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Lets the firmware do one piece of work; what it sends is appended to `tx`.
     pub fn poll(&mut self, tx: &mut Vec<u8>) -> Activity {
+        if self.events.is_empty() {
+            return self.work(tx);
+        }
+        let before = tx.len();
+        let activity = self.work(tx);
+        let progress = self.progress();
+        let Some(index) = self.events.iter().position(|event| event.is_due(progress)) else {
+            return activity;
+        };
+        // It happens while the last octets go out.
+        tx.truncate(before + (tx.len() - before) / 2);
+        match self.events.remove(index).what {
+            Happening::BrownOut => self.power_cycle(),
+            Happening::Restart => {
+                self.dispatcher.reboot();
+                self.waiting.clear();
+            }
+        }
+        Activity::Worked
+    }
+
+    fn work(&mut self, tx: &mut Vec<u8>) -> Activity {
         if !self.waiting.is_empty() {
             let taken = self.waiting.len().min(self.dispatcher.room());
             self.dispatcher.receive(&self.waiting[..taken]);
@@ -116,55 +145,51 @@ impl SimBoard {
         self.dispatcher.board_mut().spi_mut().fpga_mut()
     }
 
+    fn progress(&self) -> Progress {
+        let spi = self.dispatcher.board().spi();
+        Progress { ticks: spi.fpga().run_ticks(), blocks: spi.blocks() }
+    }
+
     fn set_faults(&mut self) {
         let faults = self.faults.clone();
         let fpga = self.fpga_mut();
         fpga.hang(faults.contains(&Fault::Hang));
+        fpga.set_read_ticks(faults.iter().find_map(|fault| match fault {
+            Fault::SlowFifo { part } => Some(part.recip()),
+            _ => None,
+        }));
         fpga.converters_mut().set_faults(&faults);
-    }
-
-    /// Checks that the board has the part of a fault.
-    fn check(&self, fault: Fault) -> Result<(), SimError> {
-        let profile = &self.config.profile;
-        let cells = profile.cell_count();
-        let has = |what, index: usize, count: usize| {
-            if index < count { Ok(()) } else { Err(SimError::NoSuchPart { what, index, count }) }
-        };
-        match fault {
-            Fault::StuckElement { bank: Bank::SelfTerm { cell }, bit, .. } => {
-                has("cell", cell, cells)?;
-                has("bank element", usize::from(bit), usize::from(profile.self_bits()))
-            }
-            Fault::StuckElement { bank: Bank::Coupling { pair }, bit, .. } => {
-                has("coupling", pair, product_count(cells) - cells)?;
-                has("bank element", usize::from(bit), usize::from(profile.coupling_bits()))
-            }
-            Fault::DeadCell { cell }
-            | Fault::StuckAdc { cell, .. }
-            | Fault::DriveGain { cell, .. } => has("cell", cell, cells),
-            Fault::Hang => Ok(()),
-        }
     }
 }
 
 impl SimControl for SimBoard {
     fn inject(&mut self, fault: Fault) -> Result<(), SimError> {
-        self.check(fault)?;
-        self.faults.push(fault);
-        self.set_faults();
+        fault.check(&self.config.profile)?;
+        if let Some(event) = Event::new(fault, self.progress()) {
+            self.events.push(event);
+        } else {
+            self.faults.push(fault);
+            self.set_faults();
+        }
         Ok(())
     }
 
     fn clear_faults(&mut self) {
+        self.events.clear();
         self.faults.clear();
         self.set_faults();
     }
 
     fn power_cycle(&mut self) {
+        let before = self.progress();
         let written = self.dispatcher.board_mut().spi_mut().written_mut().take();
         self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now)
             .expect("the same configuration powered up before");
         *self.dispatcher.board_mut().spi_mut().written_mut() = written;
+        // The counters start from 0.
+        for event in &mut self.events {
+            event.at = event.at.saturating_sub(before.of(event.unit));
+        }
         self.waiting.clear();
         self.set_faults();
     }
@@ -183,6 +208,10 @@ impl SimControl for SimBoard {
         self.quantum = ticks;
         self.dispatcher.board_mut().spi_mut().set_quantum(ticks);
     }
+
+    fn ticks(&self) -> u64 {
+        self.fpga().run_ticks()
+    }
 }
 
 fn power_up(
@@ -195,6 +224,63 @@ fn power_up(
     let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
     let fpga = Fpga::new(&profile, config.serial(), analog, dispatch)?;
     Ok(Dispatcher::new(FpgaBoard::new(SimSpi::new(fpga, quantum), SimClock::new(now))))
+}
+
+/// A fault that will happen once.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    what: Happening,
+    unit: Unit,
+    /// Count at which it does, since power-up.
+    at: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    BrownOut,
+    Restart,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Ticks,
+    Blocks,
+}
+
+/// What a board has done since power-up.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    ticks: u64,
+    blocks: u64,
+}
+
+impl Progress {
+    const fn of(self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Ticks => self.ticks,
+            Unit::Blocks => self.blocks,
+        }
+    }
+}
+
+impl Event {
+    /// The event of a fault that is one.
+    fn new(fault: Fault, progress: Progress) -> Option<Self> {
+        let (what, after) = match fault {
+            Fault::BrownOut { after } => (Happening::BrownOut, after),
+            Fault::Restart { after } => (Happening::Restart, after),
+            _ => return None,
+        };
+        let (unit, more) = match after {
+            After::Ticks(more) => (Unit::Ticks, more),
+            After::Blocks(more) => (Unit::Blocks, more),
+        };
+        Some(Self { what, unit, at: progress.of(unit).saturating_add(more) })
+    }
+
+    const fn is_due(&self, progress: Progress) -> bool {
+        progress.of(self.unit) >= self.at
+    }
 }
 
 /// The microcontroller's clock: this computer's, unless told otherwise.

@@ -20,6 +20,14 @@ pub enum ProfileError {
         /// Line, field and what is wrong with it.
         message: String,
     },
+    /// The file cannot be read.
+    #[error("board profile {file} cannot be read: {why}")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the operating system says.
+        why: String,
+    },
     /// A value that a board cannot have.
     #[error("board profile{}: {field}: {why}", file_name(file.as_ref()))]
     Field {
@@ -41,7 +49,7 @@ impl ProfileError {
     #[must_use]
     pub fn in_file(mut self, name: &str) -> Self {
         match &mut self {
-            Self::Unknown { .. } => {}
+            Self::Unknown { .. } | Self::Read { .. } => {}
             Self::Syntax { file, .. } | Self::Field { file, .. } => *file = Some(name.to_owned()),
         }
         self
@@ -72,5 +80,23 @@ pub enum SimError {
         index: usize,
         /// How many there are.
         count: usize,
+    },
+    /// Not the name of a fault.
+    #[error("{text:?} is not a fault; there are {known}")]
+    UnknownFault {
+        /// What was asked for.
+        text: String,
+        /// The forms.
+        known: &'static str,
+    },
+    /// A fault with a value that the board cannot have.
+    #[error("no fault has the {what} {value}; there are {range}")]
+    FaultValue {
+        /// The kind of value.
+        what: &'static str,
+        /// The value asked for.
+        value: String,
+        /// What there is.
+        range: String,
     },
 }

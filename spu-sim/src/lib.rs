@@ -20,17 +20,21 @@ pub mod control;
 pub mod converters;
 pub mod dispatch;
 pub mod error;
+pub mod fault;
 pub mod fpga;
 mod math;
 pub mod noise;
 pub mod nonideality;
 pub mod profile;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 pub use analog::Analog;
 pub use board::{SimBoard, SimConfig};
-pub use control::{Bank, Fault, SimControl};
+pub use control::SimControl;
 pub use dispatch::Dispatch;
 pub use error::{ProfileError, SimError};
+pub use fault::{After, Bank, Drift, Drifting, Fault, Law};
 pub use fpga::Fpga;
 pub use nonideality::NonIdeality;
 pub use profile::Profile;

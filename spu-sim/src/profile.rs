@@ -1,6 +1,7 @@
 //! Board profiles: nominal values, spreads, units and provenance, read from TOML.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Deserialize;
 use spu_protocol::code::full_scale_code;
@@ -178,6 +179,20 @@ impl Profile {
             .find(|(known, _)| *known == name)
             .ok_or_else(|| ProfileError::Unknown { name: name.to_owned() })?;
         Self::from_toml(text).map_err(|error| error.in_file(&format!("{name}.toml")))
+    }
+
+    /// The profile of this name, or the one in the file of this path, which ends in `.toml`.
+    ///
+    /// # Errors
+    /// [`ProfileError::Read`] for a file that cannot be read; as [`Self::named`] and
+    /// [`Self::from_toml`].
+    pub fn find(name: &str) -> Result<Self, ProfileError> {
+        if Path::new(name).extension().is_none_or(|extension| extension != "toml") {
+            return Self::named(name);
+        }
+        let text = std::fs::read_to_string(name)
+            .map_err(|error| ProfileError::Read { file: name.into(), why: error.to_string() })?;
+        Self::from_toml(&text).map_err(|error| error.in_file(name))
     }
 
     /// Reads and checks a profile.

@@ -135,7 +135,7 @@ impl<L: Link> Session<L> {
             self.send(len, deadline)?;
             let until = if attempt < RETRIES { deadline.within(wait) } else { deadline };
             wait *= 2;
-            match self.hello_reply(nonce, until)? {
+            match self.hello_reply(nonce, until).map_err(|error| self.busy(error))? {
                 Some(hello) => {
                     check_version(&hello)?;
                     if hello.session == 0 {
@@ -153,6 +153,17 @@ impl<L: Link> Session<L> {
         }
         self.receiver.drain(&mut self.wire)?;
         Err(deadline.timeout(OP))
+    }
+
+    /// The same error, naming the link whose device is another host's.
+    fn busy(&self, error: Error) -> Error {
+        match error {
+            Error::Device { code: ErrorCode::InUse, .. } => Error::Busy {
+                uri: self.wire.link.describe(),
+                holder: "another host is connected to it".into(),
+            },
+            error => error,
+        }
     }
 
     /// Waits for the reply to the `Hello` with this nonce.

@@ -550,6 +550,7 @@ fn every_error() {
         (ErrorCode::Unsupported, "0c 00 02 01"),
         (ErrorCode::ReplyGone, "0d 00 02 01"),
         (ErrorCode::WrongGateware, "0e 00 02 01"),
+        (ErrorCode::InUse, "0f 00 02 01"),
     ];
     for (error, expected) in errors {
         let reply = ErrorReply { code: error as u16, detail: 0x0102 };

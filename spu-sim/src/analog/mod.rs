@@ -14,6 +14,7 @@
 //! currents stay what they were.
 
 mod circuit;
+mod drift;
 mod kernel;
 mod modal;
 mod parts;
@@ -25,12 +26,13 @@ pub use circuit::{BankCodes, MIN_SELF_FARAD};
 pub use parts::Parts;
 pub use plan::Method;
 
-use crate::control::{Bank, Fault};
 use crate::converters::{Converters, Kept};
 use crate::dispatch::Dispatch;
+use crate::fault::{Bank, Drift, Fault};
 use crate::profile::Profile;
 use crate::{AdcRow, BLOCK, DacRow, LANES};
 use circuit::Circuit;
+use drift::Course;
 use kernel::{Advance, Work};
 use plan::{Plan, STATES};
 
@@ -38,8 +40,14 @@ use plan::{Plan, STATES};
 #[derive(Debug, Clone)]
 pub struct Analog {
     profile: Profile,
+    seed: u64,
+    copy: u32,
     drawn: Parts,
     faults: Vec<Fault>,
+    /// The drifts among the faults.
+    courses: Vec<Course>,
+    /// Ticks since power-up.
+    ticks: u64,
     codes: BankCodes,
     dispatch: Dispatch,
     allow_modal: bool,
@@ -62,7 +70,11 @@ impl Analog {
             parts: drawn.clone(),
             drawn,
             profile,
+            seed,
+            copy,
             faults: Vec::new(),
+            courses: Vec::new(),
+            ticks: 0,
             codes: BankCodes::OPEN,
             dispatch,
             allow_modal: true,
@@ -104,9 +116,19 @@ impl Analog {
         self.state = self.plan.state(&self.circuit, &volts[..n], &amperes[..n]);
     }
 
-    /// Sets the faults that are in the board, in place of those before.
+    /// Sets the faults that are in the board, in place of those before. A drift that was there
+    /// goes on.
     pub fn set_faults(&mut self, faults: &[Fault]) {
         self.faults = faults.to_vec();
+        let mut before = std::mem::take(&mut self.courses);
+        for fault in faults {
+            let Fault::Drift(drift) = *fault else { continue };
+            let known = before.iter().position(|course| *course.drift() == drift);
+            self.courses.push(match known {
+                Some(index) => before.swap_remove(index),
+                None => Course::new(drift, self.seed, self.copy),
+            });
+        }
         self.rebuild();
     }
 
@@ -128,8 +150,21 @@ impl Analog {
                 Fault::DeadCell { cell } => self.parts.drive_ampere[cell] = 0.0,
                 Fault::DriveGain { cell, factor } => self.parts.drive_ampere[cell] *= factor,
                 Fault::StuckAdc { cell, code } => self.stuck[cell] = Some(code),
-                Fault::Hang => {}
+                Fault::SaturatedAdc { cell, high } => {
+                    let top = full_scale_code(self.profile.adc_bits());
+                    self.stuck[cell] = Some(AdcCode(if high { top } else { -top }));
+                }
+                Fault::Drift(_)
+                | Fault::SlowFifo { .. }
+                | Fault::Hang
+                | Fault::BrownOut { .. }
+                | Fault::Restart { .. } => {}
             }
+        }
+        let period = self.profile.sample_period_s();
+        let codes_per_volt = 1.0 / self.profile.adc_lsb_volt();
+        for course in &self.courses {
+            course.apply(&mut self.parts, period, codes_per_volt);
         }
         (self.circuit, self.plan) = plan(&self.profile, &self.parts, &codes, self.allow_modal);
         self.set_cells(&volts, &amperes);
@@ -164,6 +199,30 @@ impl Converters for Analog {
     }
 
     fn convert(&mut self, dac: &[DacRow], kept: Kept, adc: &mut [AdcRow]) -> usize {
+        if self.courses.is_empty() {
+            self.ticks += dac.len() as u64;
+            return self.run(dac, kept, adc);
+        }
+        let (mut dac, mut kept, mut written) = (dac, kept, 0);
+        while !dac.is_empty() {
+            let to_step = Drift::STEP_TICKS - self.ticks % Drift::STEP_TICKS;
+            let (here, rest) = dac.split_at(dac.len().min(to_step as usize));
+            written += self.run(here, kept, &mut adc[written..]);
+            kept = kept.after(here.len());
+            self.ticks += here.len() as u64;
+            if here.len() as u64 == to_step {
+                self.courses.iter_mut().for_each(Course::step);
+                self.rebuild();
+            }
+            dac = rest;
+        }
+        written
+    }
+}
+
+impl Analog {
+    /// Runs ticks of the present steps.
+    fn run(&mut self, dac: &[DacRow], kept: Kept, adc: &mut [AdcRow]) -> usize {
         let count = kept.count(dac.len());
         let (mut written, mut kept) = (0, kept);
         for dac in dac.chunks(BLOCK) {

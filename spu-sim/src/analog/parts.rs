@@ -34,7 +34,7 @@ pub struct Parts {
 /// other; a number, once given, never changes its meaning.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
-enum Parameter {
+pub(super) enum Parameter {
     R = 1,
     L = 2,
     Stray = 3,
@@ -43,6 +43,8 @@ enum Parameter {
     Drive = 6,
     AdcGain = 7,
     AdcOffset = 8,
+    DriveWalk = 9,
+    OffsetWalk = 10,
 }
 
 impl Parts {
@@ -85,7 +87,8 @@ fn elements<const N: usize>(mut deviates: Deviates, lsb: &Quantity) -> [[f64; BI
 }
 
 /// Normal deviates, cut at [`Deviates::CUT`].
-struct Deviates {
+#[derive(Debug, Clone)]
+pub(super) struct Deviates {
     generator: Xoshiro256PlusPlus,
 }
 
@@ -100,8 +103,15 @@ impl Deviates {
         Self { generator: Xoshiro256PlusPlus::seed_from_u64(mixer.next_u64() ^ label) }
     }
 
+    /// A stream of its own for each cell.
+    pub(super) fn of_cell(seed: u64, copy: u32, parameter: Parameter, cell: usize) -> Self {
+        let mut mixer = Self::new(seed, copy, parameter).generator;
+        let label = mixer.next_u64() ^ cell as u64;
+        Self { generator: Xoshiro256PlusPlus::seed_from_u64(label) }
+    }
+
     /// A standard normal deviate, by Box and Muller.
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         const SCALE: f64 = 1.0 / (1_u64 << 53) as f64;
         // The first is in (0, 1], so that its logarithm is finite.
         let first = ((self.generator.next_u64() >> 11) + 1) as f64 * SCALE;

@@ -33,6 +33,11 @@ impl Capture {
         }
     }
 
+    /// Octets of a frame.
+    pub(crate) fn frame_octets(&self) -> usize {
+        self.format.frame_octets()
+    }
+
     /// Whole frames in the memory.
     pub(crate) fn frames(&self) -> usize {
         self.filled / self.format.frame_octets()

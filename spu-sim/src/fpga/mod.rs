@@ -46,6 +46,12 @@ pub struct Fpga<C> {
     ticks_high: u32,
     full_scale: i16,
     hung: bool,
+    /// Ticks that pass while a frame is read, where that takes time.
+    read_ticks: Option<f64>,
+    /// Part of a tick that has passed.
+    passed: f64,
+    /// Ticks run since power-up.
+    run_ticks: u64,
     dac: Box<[DacRow; CHUNK]>,
     adc: Box<[AdcRow; CHUNK]>,
 }
@@ -88,6 +94,9 @@ impl<C: Converters> Fpga<C> {
             ticks_high: 0,
             full_scale,
             hung: false,
+            read_ticks: None,
+            passed: 0.0,
+            run_ticks: 0,
             dac: Box::new([DacRow::default(); CHUNK]),
             adc: Box::new([AdcRow::default(); CHUNK]),
         })
@@ -106,6 +115,17 @@ impl<C: Converters> Fpga<C> {
     /// Keeps the sequencer from advancing, or lets it.
     pub const fn hang(&mut self, hung: bool) {
         self.hung = hung;
+    }
+
+    /// Lets ticks pass while a frame is read from the capture memory: so many, or none.
+    pub const fn set_read_ticks(&mut self, ticks: Option<f64>) {
+        self.read_ticks = ticks;
+        self.passed = 0.0;
+    }
+
+    /// Ticks run since power-up, of all runs.
+    pub const fn run_ticks(&self) -> u64 {
+        self.run_ticks
     }
 
     /// Reads the register at a byte address; 0 outside the board's map.
@@ -160,7 +180,14 @@ impl<C: Converters> Fpga<C> {
 
     /// Takes octets of the capture memory; beyond what is there they are 0.
     pub fn read_fifo(&mut self, out: &mut [u8]) {
-        self.capture.pop(out);
+        let Some(ticks) = self.read_ticks else { return self.capture.pop(out) };
+        for frame in out.chunks_mut(self.capture.frame_octets()) {
+            self.capture.pop(frame);
+            self.passed += ticks;
+            let whole = self.passed.floor();
+            self.passed -= whole;
+            self.advance(whole as u64);
+        }
     }
 
     /// Runs up to `ticks` ticks of a started run; returns how many ran. A full capture memory
@@ -199,6 +226,7 @@ impl<C: Converters> Fpga<C> {
             self.lost += (kept - stored) as u32;
         }
         self.sequencer.advance(ticks);
+        self.run_ticks += ticks as u64;
     }
 
     /// True in a run whose tick waits where there is no room for its frame.

@@ -21,6 +21,8 @@ const READ: u8 = 0x80;
 pub struct SimSpi<C> {
     fpga: Fpga<C>,
     quantum: NonZeroU32,
+    /// Reads of the capture memory.
+    blocks: u64,
     /// Words written, where they are recorded.
     written: Option<Vec<(u16, u32)>>,
 }
@@ -28,7 +30,7 @@ pub struct SimSpi<C> {
 impl<C: Converters> SimSpi<C> {
     /// A slave in front of `fpga` that advances by `quantum` ticks.
     pub const fn new(fpga: Fpga<C>, quantum: NonZeroU32) -> Self {
-        Self { fpga, quantum, written: None }
+        Self { fpga, quantum, blocks: 0, written: None }
     }
 
     /// The FPGA.
@@ -49,6 +51,11 @@ impl<C: Converters> SimSpi<C> {
     /// Sets the ticks by which a look at the status advances a run.
     pub const fn set_quantum(&mut self, ticks: NonZeroU32) {
         self.quantum = ticks;
+    }
+
+    /// Reads of the capture memory so far.
+    pub(crate) const fn blocks(&self) -> u64 {
+        self.blocks
     }
 }
 
@@ -144,6 +151,7 @@ impl<C: Converters> Slave<'_, C> {
         self.phase = if direction != READ {
             Phase::Write { address, word: [0; 4], taken: 0 }
         } else if in_fifo {
+            self.spi.blocks += 1;
             Phase::Fifo
         } else {
             let end = usize::from(address) + self.read;

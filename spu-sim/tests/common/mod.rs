@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use bytemuck::bytes_of;
 use spu_protocol::code::{AdcCode, DacCode, GainCode};
-use spu_protocol::codec::{Decoder, encode, max_encoded};
+use spu_protocol::codec::{Decoder, Frame, FrameError, encode, max_encoded};
 use spu_protocol::header::{Header, Kind};
 use spu_protocol::opcode::Opcode;
 use spu_protocol::packing::FrameFormat;
@@ -169,12 +169,22 @@ impl Host {
 
     /// Polls the board once and hands every frame that came to `each`.
     pub fn pump(&mut self, mut each: impl FnMut(&Header, &[u8])) -> Activity {
+        self.pump_damaged(|frame| {
+            let frame = frame.unwrap();
+            each(&frame.header, frame.payload);
+        })
+    }
+
+    /// Polls the board once and hands every frame that came to `each`, damaged ones too.
+    pub fn pump_damaged(
+        &mut self,
+        mut each: impl FnMut(Result<Frame<'_>, FrameError>),
+    ) -> Activity {
         self.received.clear();
         let activity = self.board.poll(&mut self.received);
         let mut rest = &self.received[..];
         while let Some(frame) = self.decoder.push(&mut rest) {
-            let frame = frame.unwrap();
-            each(&frame.header, frame.payload);
+            each(frame);
         }
         activity
     }
