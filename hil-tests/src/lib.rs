@@ -1,4 +1,5 @@
-//! Random schedules of requests and faults, run on a simulated board behind a faulty link: shared
-//! by the property tests, the soak and the figures.
+//! Runs that the property tests, the soak and the figures share: random schedules of requests and
+//! faults on a simulated board behind a faulty link, and a plug that is pulled.
 
 pub mod schedules;
+pub mod unplug;

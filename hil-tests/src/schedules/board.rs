@@ -96,7 +96,7 @@ impl Link for EventfulBoard {
 }
 
 /// The board of every schedule: what differs is what is asked of it.
-pub(super) fn board() -> SimBoard {
+pub(crate) fn board() -> SimBoard {
     let profile = Profile::named("rev-a").expect("the profile comes with the simulator");
     let config = SimConfig { profile, seed: 1, copy: 0, without: [].into() };
     SimBoard::new(config).expect("the profile is usable")

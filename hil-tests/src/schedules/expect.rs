@@ -12,12 +12,14 @@ use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode, Ticks};
 use super::Sampling;
 use super::board::board;
 
+/// Cells of the board.
+pub(crate) const CELLS: usize = 8;
 /// Most frames of a run.
 const FRAMES: u32 = 2048;
 
 /// Program number `variant`, below 7, of a board like `info`, with a bias that tells it from
 /// others.
-pub(super) fn program(info: &BoardInfo, variant: u64, mark: i16) -> Program {
+pub(crate) fn program(info: &BoardInfo, variant: u64, mark: i16) -> Program {
     let top = 15 - variant as i16;
     Program {
         self_codes: vec![CouplingCode(top); info.cells],
@@ -32,7 +34,7 @@ pub(super) fn program(info: &BoardInfo, variant: u64, mark: i16) -> Program {
 }
 
 /// The plan of a sampling.
-pub(super) fn plan(sampling: Sampling) -> AcquirePlan {
+pub(crate) fn plan(sampling: Sampling) -> AcquirePlan {
     let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
     AcquirePlan {
         settle: Ticks(100),
@@ -46,15 +48,15 @@ pub(super) fn plan(sampling: Sampling) -> AcquirePlan {
 
 /// Keeps delivered frames with their indices.
 #[derive(Debug, Default)]
-pub(super) struct Keep {
-    pub(super) frames: Vec<(u64, Vec<AdcCode>)>,
-    pub(super) lost: u64,
+pub(crate) struct Keep {
+    pub(crate) frames: Vec<(u64, Vec<AdcCode>)>,
+    pub(crate) lost: u64,
 }
 
 impl Sink for Keep {
     fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()> {
         self.lost += block.lost_before;
-        let frames = block.codes.chunks(super::run::CELLS).map(<[_]>::to_vec);
+        let frames = block.codes.chunks(CELLS).map(<[_]>::to_vec);
         self.frames.extend((block.first_frame..).zip(frames));
         Ok(())
     }
@@ -62,13 +64,13 @@ impl Sink for Keep {
 
 /// Codes of runs without faults, kept by what was asked.
 #[derive(Default)]
-pub(super) struct Truth {
+pub(crate) struct Truth {
     runs: HashMap<(u64, u32), Vec<Vec<AdcCode>>>,
 }
 
 impl Truth {
     /// The first frames of a run of this program, as many as any plan keeps.
-    pub(super) fn of(
+    pub(crate) fn of(
         &mut self,
         variant: u64,
         sampling: Sampling,
@@ -91,4 +93,21 @@ fn undisturbed(variant: u64, plan: &AcquirePlan) -> anyhow::Result<Vec<Vec<AdcCo
     let mut keep = Keep::default();
     device.acquire(plan, &mut keep, soon())?;
     Ok(keep.frames.into_iter().map(|(_, codes)| codes).collect())
+}
+
+/// Moments of these frames.
+pub(crate) fn moments_of(frames: &[Vec<AdcCode>]) -> Moments {
+    let mut sums = vec![0; CELLS];
+    let mut products = vec![0; CELLS * (CELLS + 1) / 2];
+    for frame in frames {
+        let mut pair = 0;
+        for i in 0..CELLS {
+            sums[i] += i128::from(frame[i].0);
+            for j in i..CELLS {
+                products[pair] += i128::from(frame[i].0) * i128::from(frame[j].0);
+                pair += 1;
+            }
+        }
+    }
+    Moments { count: frames.len() as u64, sums, products }
 }

@@ -6,8 +6,8 @@
 //! - every frame is delivered with the codes of a run without faults, or reported lost,
 //! - once the faults are over the device works.
 
-mod board;
-mod expect;
+pub(crate) mod board;
+pub(crate) mod expect;
 mod many;
 mod run;
 
@@ -88,7 +88,7 @@ impl Plan {
     }
 }
 
-fn below(rng: &mut impl Rng, limit: u64) -> u64 {
+pub(crate) fn below(rng: &mut impl Rng, limit: u64) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(limit)) >> 64) as u64
 }
 

@@ -5,15 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use spu_driver::link::faulty::LinkFault;
-use spu_driver::{Client, Deadline, Device, Error, FaultyLink, Moments, Outcome, Report, time};
+use spu_driver::{Client, Deadline, Device, Error, FaultyLink, Outcome, Report, time};
 use spu_protocol::regs::{self, control};
 
 use super::board::{Canceller, EventfulBoard};
-use super::expect::{Keep, Truth, plan, program};
+use super::expect::{Keep, Truth, moments_of, plan, program};
 use super::{Call, Plan, Sampling};
 
-/// Cells of the board.
-pub(super) const CELLS: usize = 8;
 /// A register that nothing but the calls of a schedule writes: the bus test uses the scratch ones.
 const REGISTER: u16 = regs::adc_offset(0);
 /// Time within which a device must work again once nothing disturbs it any more.
@@ -364,21 +362,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-/// Moments of these frames.
-fn moments_of(frames: &[Vec<spu_protocol::code::AdcCode>]) -> Moments {
-    let mut sums = vec![0; CELLS];
-    let mut products = vec![0; CELLS * (CELLS + 1) / 2];
-    for frame in frames {
-        let mut pair = 0;
-        for i in 0..CELLS {
-            sums[i] += i128::from(frame[i].0);
-            for j in i..CELLS {
-                products[pair] += i128::from(frame[i].0) * i128::from(frame[j].0);
-                pair += 1;
-            }
-        }
-    }
-    Moments { count: frames.len() as u64, sums, products }
 }

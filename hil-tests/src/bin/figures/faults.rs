@@ -1,9 +1,10 @@
-//! Random schedules of calls and faults.
+//! Random schedules of calls and faults, and a plug that is pulled.
 
 use std::thread::available_parallelism;
 
 use anyhow::anyhow;
 use hil_tests::schedules::{Clock, run_many};
+use hil_tests::unplug::{self, Plug};
 
 use crate::Figure;
 
@@ -31,4 +32,27 @@ pub(crate) fn schedules(quick: bool) -> anyhow::Result<Figure> {
             on_time.overshoot_us(1.0) as f64 / 1e3
         ),
     })
+}
+
+/// Calls that hung, gave a wrong number or failed other than as disconnected when the plug was
+/// pulled at a random moment.
+pub(crate) fn unplug(quick: bool) -> anyhow::Result<Figure> {
+    let times = if quick { 50 } else { 1000 };
+    let own = std::env::current_exe()?;
+    let (mut wrong, mut detail) = (0, Vec::new());
+    for plug in Plug::ALL {
+        let counts = unplug::run(plug, times, 1, &own)?;
+        wrong += counts.wrong.len();
+        let disconnected: u64 = counts.disconnected.values().sum();
+        detail.push(format!(
+            "{}: pulled {} times, {} calls completed, {disconnected} disconnected, noticed within \
+             {:.0} ms{}",
+            plug.name(),
+            counts.pulled,
+            counts.completed,
+            counts.slowest_ms,
+            counts.wrong.iter().map(|what| format!(", WRONG: {what}")).collect::<String>()
+        ));
+    }
+    Ok(Figure { value: wrong as f64, detail: detail.join("; ") })
 }

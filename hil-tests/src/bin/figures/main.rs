@@ -6,13 +6,19 @@ mod accuracy;
 mod faults;
 mod speed;
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 /// Measures one headline figure.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Name of the figure, e.g. `sim.step_ratio`.
-    name: String,
+    #[arg(required_unless_present = "serve")]
+    name: Option<String>,
+    /// Serve a board on this Unix socket instead, for a figure that kills the process.
+    #[arg(long, hide = true)]
+    serve: Option<PathBuf>,
     /// Stay under 20 s.
     #[arg(long)]
     quick: bool,
@@ -26,7 +32,11 @@ struct Figure {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Arguments { name, quick } = Arguments::parse();
+    let Arguments { name, serve, quick } = Arguments::parse();
+    if let Some(socket) = serve {
+        return hil_tests::unplug::serve_forever(&socket);
+    }
+    let name = name.unwrap_or_default();
     let figure = match name.as_str() {
         "sim.step_ratio" => speed::step_ratio(quick)?,
         "codec.gbps" => speed::codec(quick)?,
@@ -36,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         "invert.uncalibrated_error" => accuracy::uncalibrated(quick)?,
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
         "faults.schedules" => faults::schedules(quick)?,
+        "unplug.wrong" => faults::unplug(quick)?,
         other => anyhow::bail!("no figure {other}; `cargo xtask figures` names them"),
     };
     println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));
