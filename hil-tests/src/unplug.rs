@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_driver::{Deadline, Device, Error};
 use spu_protocol::regs;
@@ -189,7 +189,7 @@ impl Call {
         let variant = below(rng, 3);
         match self {
             Self::Ping => {
-                let payload: Vec<u8> = (0..1 + below(rng, 1024)).map(|at| at as u8).collect();
+                let payload: Vec<u8> = (0..=below(rng, 1023)).map(|at| at as u8).collect();
                 Ok(device.ping(&payload, deadline)?)
             }
             Self::Registers => {

@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 
 use spu_driver::link::InProcess;
 use spu_driver::seeds::noise_seeds;
-use spu_driver::{AcquirePlan, BoardInfo, Client, Deadline, Device, FrameBlock, Program, Sink};
+use spu_driver::{
+    AcquirePlan, BoardInfo, Client, Deadline, Device, FrameBlock, Moments, Program, Sink,
+};
 use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode, Ticks};
 
 use super::Sampling;

@@ -46,12 +46,12 @@ pub(crate) fn unplug(quick: bool) -> anyhow::Result<Figure> {
         let disconnected: u64 = counts.disconnected.values().sum();
         detail.push(format!(
             "{}: pulled {} times, {} calls completed, {disconnected} disconnected, noticed within \
-             {:.0} ms{}",
+             {:.0} ms; wrong: {:?}",
             plug.name(),
             counts.pulled,
             counts.completed,
             counts.slowest_ms,
-            counts.wrong.iter().map(|what| format!(", WRONG: {what}")).collect::<String>()
+            counts.wrong
         ));
     }
     Ok(Figure { value: wrong as f64, detail: detail.join("; ") })
