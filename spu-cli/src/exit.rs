@@ -77,7 +77,7 @@ impl Exit {
             Self::Cancelled => "cancelled; what was measured until then is printed",
             Self::SelfTest => "a self test failed",
             Self::Fault => "the device failed at work: refused, lost samples, no signal",
-            Self::Output => "an output could not be written; no partial file is left",
+            Self::Output => "an output could not be written; no unreadable file is left",
         }
     }
 

@@ -43,6 +43,7 @@ struct Cli {
 enum Verb {
     Invert(verb::invert::Invert),
     Sample(verb::sample::Sample),
+    Stream(verb::stream::Stream),
     Plan(verb::plan::Plan),
     Info(verb::info::Info),
     List(verb::list::List),
@@ -76,6 +77,7 @@ fn run(cli: Cli, printer: Printer) -> ExitCode {
     match cli.verb {
         Verb::Invert(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Sample(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Stream(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Plan(verb) => finish(verb.run(), printer),
         Verb::Info(verb) => finish(verb.run(), printer),
         Verb::List(verb) => finish(Ok(verb.run()), printer),

@@ -10,6 +10,8 @@ pub(crate) mod recording;
 pub(crate) mod regs;
 pub(crate) mod sample;
 pub(crate) mod selftest;
+pub(crate) mod stream;
+pub(crate) mod stream_view;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod inputs;
 mod interrupt;
 mod recording;
 mod report;
+mod stream;
 mod verbs;
 
 use std::path::{Path, PathBuf};

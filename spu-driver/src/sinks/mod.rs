@@ -7,7 +7,7 @@
 //! full.
 //!
 //! ```
-//! use spu_driver::sinks::{End, Queued, Recording, Setup, SigMf};
+//! use spu_driver::sinks::{End, Queued, FrameFile, Setup, SigMf};
 //! # use std::num::NonZeroU32;
 //! # use spu_driver::{AcquirePlan, Deadline, open};
 //! # use spu_protocol::code::Ticks;
@@ -60,7 +60,7 @@ use crate::time::now;
 const CHECKPOINT: Duration = Duration::from_millis(500);
 
 /// A sink that keeps one acquisition's frames in files.
-pub trait Recording: Sink + Send {
+pub trait FrameFile: Sink + Send {
     /// Writes what is still held, and how the acquisition ended. The files are synced to the disk.
     ///
     /// # Errors

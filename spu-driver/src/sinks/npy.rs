@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::store::{HELD, Medium, Store, create};
-use super::{End, Pace, Recording, Stored, StoredFile, octets};
+use super::{End, FrameFile, Pace, Stored, StoredFile, octets};
 use crate::device::{FrameBlock, Sink};
 
 /// Length of a header: it is always the same, so that it can be written again.
@@ -167,7 +167,7 @@ impl Sink for Npy {
     }
 }
 
-impl Recording for Npy {
+impl FrameFile for Npy {
     fn finish(&mut self, _end: &End<'_>) -> io::Result<()> {
         let written = self.save_gaps().and_then(|()| self.frames.checkpoint());
         let trimmed = self.trim_gaps();

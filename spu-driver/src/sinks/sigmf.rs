@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::metadata::{Capture, Metadata};
 use super::store::{HELD, Store, create};
-use super::{End, Pace, Recording, Setup, Stored, StoredFile, octets};
+use super::{End, FrameFile, Pace, Setup, Stored, StoredFile, octets};
 use crate::device::{FrameBlock, Sink};
 
 /// Stores frames as `NAME.sigmf-data`, and what they are as `NAME.sigmf-meta`.
@@ -108,7 +108,7 @@ impl Sink for SigMf {
     }
 }
 
-impl Recording for SigMf {
+impl FrameFile for SigMf {
     fn finish(&mut self, end: &End<'_>) -> io::Result<()> {
         let written = if self.data.is_broken() {
             // That error was told when it came.

@@ -7,7 +7,7 @@ use std::path::Path;
 use ndarray::{Array2, s};
 use ndarray_npy::{ReadNpyExt as _, read_npy};
 use serde_json::Value;
-use spu_driver::sinks::{End, Npy, Recording, Setup, SigMf};
+use spu_driver::sinks::{End, FrameFile, Npy, Setup, SigMf};
 use spu_driver::{AcquirePlan, Error, FrameBlock, Report, Sink, open};
 use spu_protocol::code::{AdcCode, Ticks};
 
@@ -16,7 +16,7 @@ use crate::{Keep, plan, program, soon};
 const LOSSY: &str = "sim:profile=ideal,quantum=200000";
 
 /// Runs `plan` on a programmed device into a recording and into memory.
-fn record<R: Recording>(
+fn record<R: FrameFile>(
     uri: &str,
     plan: &AcquirePlan,
     create: impl FnOnce(&Setup<'_>) -> io::Result<R>,
