@@ -129,13 +129,10 @@ impl StreamAnswer {
 impl Answer for StreamAnswer {
     fn text(&self) -> String {
         let AcquirePlan { settle, decimation, count: planned, realtime, .. } = &self.plan;
-        let program = self
-            .programmed
-            .as_ref()
-            .map_or_else(|| "what the board held".to_owned(), |file| file.clone());
+        let program = self.programmed.as_deref().unwrap_or("what the board held");
         let mut all = vec![
             ("device", format!("{}, {}", self.uri, self.rung)),
-            ("program", program),
+            ("program", program.to_owned()),
             (
                 "sampling",
                 format!(
