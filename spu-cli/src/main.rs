@@ -12,7 +12,6 @@
 mod answer;
 mod exit;
 mod interrupt;
-mod matrix_file;
 mod progress;
 mod recorded;
 mod report;
@@ -22,6 +21,7 @@ mod verb;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use spu_cli::matrix_file;
 
 use answer::{Answer, Printer};
 use exit::{Exit, Failure};

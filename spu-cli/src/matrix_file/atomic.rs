@@ -8,12 +8,18 @@ use super::FileError;
 
 /// Writes `bytes` to a temporary file beside `path`, then moves it there. A device or pipe (such
 /// as `/dev/stdout`) is written to directly, since moving would replace it.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write(path, bytes).map_err(|source| FileError::Write { path: path.into(), source })
 }
 
 /// Checks, before anything long starts, that a file can be created there.
-pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
     let check = match target(path) {
         Target::Special => fs::OpenOptions::new().write(true).open(path).map(drop),
         Target::Directory => Err(io::ErrorKind::IsADirectory.into()),

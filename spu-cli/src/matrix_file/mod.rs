@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayRef2};
 
-pub(crate) use atomic::{check_writable, write_atomically};
+pub use atomic::{check_writable, write_atomically};
 
 /// Most entries of a file that is read: boards have tens of cells, and a wrong size line must not
 /// take all memory.
@@ -20,17 +20,41 @@ const MAX_ENTRIES: usize = 1 << 24;
 
 /// Why a file could not be read or written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FileError {
+pub enum FileError {
+    /// The name tells no format.
     #[error(
         "{path:?}: the ending tells no known format; use .mtx (Matrix Market), .npy (NumPy) or .csv"
     )]
-    Format { path: PathBuf },
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read.
     #[error("cannot read {}: {source}; {}", path.display(), read_advice(source))]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds no matrix.
     #[error("{}{place}: {what}", path.display())]
-    Content { path: PathBuf, place: Place, what: String },
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        place: Place,
+        /// What is wrong and the remedy.
+        what: String,
+    },
+    /// It cannot be written.
     #[error("cannot write {}: {source}; {}", path.display(), write_advice(source))]
-    Write { path: PathBuf, source: io::Error },
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 fn read_advice(error: &io::Error) -> &'static str {
@@ -58,7 +82,7 @@ fn write_advice(error: &io::Error) -> &'static str {
 
 /// Where in a file something is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// The whole of it.
     File,
     /// A line, from 1.
@@ -76,9 +100,11 @@ impl fmt::Display for Place {
 
 /// What is wrong with the content of a file, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) place: Place,
-    pub(crate) what: String,
+pub struct Wrong {
+    /// Where it is.
+    pub place: Place,
+    /// What is wrong and the remedy.
+    pub what: String,
 }
 
 impl Wrong {
@@ -93,9 +119,12 @@ impl Wrong {
 
 /// Format of a matrix file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// Matrix Market.
     MatrixMarket,
+    /// `NumPy`'s array.
     Npy,
+    /// Comma-separated values.
     Csv,
 }
 
@@ -104,7 +133,7 @@ impl Format {
     ///
     /// # Errors
     /// [`FileError::Format`] if it tells none.
-    pub(crate) fn of(path: &Path) -> Result<Self, FileError> {
+    pub fn of(path: &Path) -> Result<Self, FileError> {
         let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         match ending.as_deref() {
             Some("mtx" | "mm") => Ok(Self::MatrixMarket),
@@ -119,14 +148,10 @@ impl Format {
 ///
 /// # Errors
 /// [`FileError`], naming file, line and remedy.
-pub(crate) fn read(path: &Path) -> Result<Array2<f64>, FileError> {
+pub fn read(path: &Path) -> Result<Array2<f64>, FileError> {
     let format = Format::of(path)?;
     let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
-    let parsed = if bytes.is_empty() {
-        Err(Wrong::file("the file is empty; write the matrix to it first"))
-    } else {
-        parse(format, &bytes)
-    };
+    let parsed = parse(format, &bytes);
     parsed.map_err(|wrong| FileError::Content {
         path: path.into(),
         place: wrong.place,
@@ -134,7 +159,14 @@ pub(crate) fn read(path: &Path) -> Result<Array2<f64>, FileError> {
     })
 }
 
-fn parse(format: Format, bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
+/// Reads a matrix from the content of a file.
+///
+/// # Errors
+/// [`Wrong`], naming line and remedy.
+pub fn parse(format: Format, bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
+    if bytes.is_empty() {
+        return Err(Wrong::file("the file is empty; write the matrix to it first"));
+    }
     if format == Format::Npy {
         return npy::parse(bytes);
     }
@@ -152,15 +184,22 @@ fn parse(format: Format, bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
 ///
 /// # Errors
 /// [`FileError::Format`], [`FileError::Write`].
-pub(crate) fn write(path: &Path, matrix: &ArrayRef2<f64>) -> Result<(), FileError> {
-    let bytes = match Format::of(path)? {
-        Format::MatrixMarket => market::render(matrix).into_bytes(),
-        Format::Npy => {
-            npy::render(matrix).map_err(|source| FileError::Write { path: path.into(), source })?
-        }
-        Format::Csv => csv_text::render(matrix).into_bytes(),
-    };
+pub fn write(path: &Path, matrix: &ArrayRef2<f64>) -> Result<(), FileError> {
+    let bytes = render(Format::of(path)?, matrix)
+        .map_err(|source| FileError::Write { path: path.into(), source })?;
     write_atomically(path, &bytes)
+}
+
+/// The content of a file that holds this matrix.
+///
+/// # Errors
+/// If it is too large for the format.
+pub fn render(format: Format, matrix: &ArrayRef2<f64>) -> io::Result<Vec<u8>> {
+    match format {
+        Format::MatrixMarket => Ok(market::render(matrix).into_bytes()),
+        Format::Npy => npy::render(matrix),
+        Format::Csv => Ok(csv_text::render(matrix).into_bytes()),
+    }
 }
 
 /// A number of a text file.

@@ -231,8 +231,8 @@ pub fn copy_path(path: &Path, number: usize, count: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// CRC-32C of these parts, one after the other.
-fn crc(parts: &[&[u8]]) -> u32 {
+/// CRC-32C of these parts, one after the other, as it stands behind headers and records.
+pub fn crc(parts: &[&[u8]]) -> u32 {
     let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
     for part in parts {
         digest.update(part);

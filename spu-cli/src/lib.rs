@@ -1,0 +1,4 @@
+//! What the `spu` command reads and writes, apart from the command itself, so that other programs and
+//! the fuzz targets can use it.
+
+pub mod matrix_file;
