@@ -43,6 +43,7 @@ local ERRORS = {
     [12] = "Unsupported",
     [13] = "ReplyGone",
     [14] = "WrongGateware",
+    [15] = "InUse",
 }
 local KINDS = {
     [1] = "Request",
