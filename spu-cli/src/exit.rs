@@ -25,11 +25,12 @@ pub(crate) enum Exit {
     SelfTest = 8,
     Fault = 9,
     Output = 10,
+    Diagnosis = 11,
 }
 
 impl Exit {
     /// Every code.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Success,
         Self::Unexpected,
         Self::Usage,
@@ -41,6 +42,7 @@ impl Exit {
         Self::SelfTest,
         Self::Fault,
         Self::Output,
+        Self::Diagnosis,
     ];
 
     /// Its name, as in the `kind` of a JSON error.
@@ -57,6 +59,7 @@ impl Exit {
             Self::SelfTest => "self-test",
             Self::Fault => "fault",
             Self::Output => "output",
+            Self::Diagnosis => "diagnosis",
         }
     }
 
@@ -78,6 +81,7 @@ impl Exit {
             Self::SelfTest => "a self test failed",
             Self::Fault => "the device failed at work: refused, lost samples, no signal",
             Self::Output => "an output could not be written; no unreadable file is left",
+            Self::Diagnosis => "`spu doctor` found what keeps the device from working",
         }
     }
 

@@ -8,6 +8,7 @@
 pub mod client;
 pub mod device;
 pub mod discover;
+pub mod doctor;
 pub mod ensemble;
 pub mod error;
 pub mod invert;

@@ -1,5 +1,6 @@
 //! The verbs, one file each, and what they share.
 
+pub(crate) mod doctor;
 pub(crate) mod info;
 pub(crate) mod invert;
 pub(crate) mod invert_text;
