@@ -5,7 +5,7 @@ use serde::Serialize;
 use spu_driver::DeviceUri;
 use spu_driver::doctor::{self, Check, Diagnosis, State};
 
-use super::{DeviceArg, rung};
+use super::{UriArg, rung};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::text::wrapped;
@@ -14,7 +14,7 @@ use crate::text::wrapped;
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
-    device: DeviceArg,
+    device: UriArg,
 }
 
 #[derive(Debug, Serialize)]

@@ -34,12 +34,26 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// Which device.
 #[derive(Debug, Args)]
-pub(crate) struct DeviceArg {
+pub(crate) struct UriArg {
     /// Device, e.g. `sim:profile=rev-b,seed=7` or `serial:/dev/ttyACM0`; `spu list` shows what is
     /// there.
     /// Several copies: one sim, or as many URIs separated by commas
     #[arg(long, value_name = "URI", env = "SPU_DEVICE", default_value = "sim")]
-    pub(crate) device: String,
+    device: String,
+}
+
+impl UriArg {
+    /// Its URI; an empty `SPU_DEVICE` means the simulator, as for the library.
+    pub(crate) fn uri(&self) -> &str {
+        if self.device.is_empty() { "sim" } else { &self.device }
+    }
+}
+
+/// Which device, and whether to record what goes over its link.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArg {
+    #[command(flatten)]
+    uri: UriArg,
     /// Record what goes over the link, to replay it with `--device replay:FILE`; several copies are
     /// recorded to FILE-1, FILE-2 …, the ending kept
     #[arg(long, value_name = "FILE")]
@@ -47,9 +61,9 @@ pub(crate) struct DeviceArg {
 }
 
 impl DeviceArg {
-    /// Its URI; an empty `SPU_DEVICE` means the simulator, as for the library.
+    /// Its URI.
     pub(crate) fn uri(&self) -> &str {
-        if self.device.is_empty() { "sim" } else { &self.device }
+        self.uri.uri()
     }
 
     /// Opens the device.

@@ -105,6 +105,26 @@ fn info_and_list() {
 }
 
 #[test]
+fn doctor() {
+    let answer = json(&["doctor"], 0);
+    assert_eq!(answer["works"], true);
+    let checks = answer["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "stream" && check["state"] == "ok"));
+    let shown = text(&["doctor"]);
+    assert!(
+        shown.contains("  ok    round trip     p50 ") && shown.contains(" 0 failed"),
+        "{shown}"
+    );
+
+    let answer = json(&["doctor", "--device", "serial:/dev/ttyNONE7"], 11);
+    assert_eq!(answer["works"], false);
+    let opening = answer["checks"].as_array().unwrap().iter().find(|c| c["name"] == "opening");
+    let found = opening.unwrap()["found"].as_str().unwrap();
+    assert!(found.contains("no such port"), "{found}");
+    fails(&["doctor", "--device", "nonsense"], 2);
+}
+
+#[test]
 fn selftest() {
     for level in ["0", "1", "2"] {
         let answer = json(&["selftest", "--level", level], 0);

@@ -102,3 +102,160 @@ fn judged(name: &'static str, ppm: f64, error: f64) -> Check {
         Measure { what: "standard error", value: error, unit: "ppm" },
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytemuck::Zeroable as _;
+    use spu_protocol::code::AdcCode;
+    use spu_protocol::payload::InfoReply;
+
+    use super::*;
+    use crate::device::{
+        Applied, CancelHandle, FrameBlock, Outcome, Phases, Program, Report, ResetLevel,
+        SelfTestReport, Sink,
+    };
+    use crate::doctor::State;
+    use crate::link::LinkStats;
+    use crate::time;
+
+    /// A board that samples in real time, by a clock that runs faster than it says by this factor.
+    struct RealTime {
+        info: BoardInfo,
+        factor: f64,
+        block: usize,
+    }
+
+    impl RealTime {
+        fn new(factor: f64) -> Self {
+            let raw = InfoReply { sample_clock_hz: 12_000_000, cells: 2, ..InfoReply::zeroed() };
+            let info = BoardInfo {
+                serial: 1,
+                profile: "fake".into(),
+                firmware: "0.0.0".into(),
+                gateware_id: 7,
+                calibration_id: None,
+                cells: 2,
+                couplings: 1,
+                raw,
+            };
+            Self { info, factor, block: 100 }
+        }
+    }
+
+    fn absent<T>() -> Result<T, Error> {
+        Err(Error::Unsupported { reasons: vec!["not asked for here".into()] })
+    }
+
+    impl Device for RealTime {
+        fn info(&self) -> &BoardInfo {
+            &self.info
+        }
+
+        fn uri(&self) -> &str {
+            &self.info.profile
+        }
+
+        fn load(&mut self, _: &Program, _: Deadline) -> Result<Applied, Error> {
+            absent()
+        }
+
+        fn acquire(
+            &mut self,
+            plan: &AcquirePlan,
+            sink: &mut dyn Sink,
+            _: Deadline,
+        ) -> Result<Report, Error> {
+            assert!(plan.realtime && plan.stream);
+            let (count, decimation) = (plan.count.get(), u64::from(plan.decimation.get()));
+            let started = time::now();
+            let mut first = 0;
+            while first < u64::from(count) {
+                let frames = (u64::from(count) - first).min(self.block as u64);
+                // A block is there once its last frame is sampled, and a little later.
+                let ticks = (first + frames - 1) * decimation;
+                let sampled = ticks as f64 / (12e6 * self.factor);
+                let late = 20e-6 * ((first / 7) % 5) as f64;
+                let due = started + Duration::from_secs_f64(sampled + late);
+                time::sleep(due - time::now());
+                let codes = vec![AdcCode(0); 2 * frames as usize];
+                let tick = Ticks(first * decimation);
+                let block = FrameBlock { first_frame: first, tick, lost_before: 0, codes: &codes };
+                sink.frames(&block).map_err(|error| Error::Sink(error, 0))?;
+                first += frames;
+            }
+            Ok(Report {
+                outcome: Outcome::Complete,
+                kept: count.into(),
+                lost: 0,
+                ticks: Ticks(0),
+                saturated: vec![0; 2],
+                moments: None,
+                phases: Phases::default(),
+            })
+        }
+
+        fn read_regs(&mut self, _: u16, _: &mut [u32], _: Deadline) -> Result<(), Error> {
+            absent()
+        }
+
+        fn write_regs(&mut self, _: u16, _: &[u32], _: Deadline) -> Result<(), Error> {
+            absent()
+        }
+
+        fn self_test(&mut self, _: u32, _: Deadline) -> Result<SelfTestReport, Error> {
+            absent()
+        }
+
+        fn reset(&mut self, _: ResetLevel, _: Deadline) -> Result<(), Error> {
+            absent()
+        }
+
+        fn ping(&mut self, _: &[u8], _: Deadline) -> Result<(), Error> {
+            absent()
+        }
+
+        fn link_stats(&self) -> LinkStats {
+            LinkStats::default()
+        }
+
+        fn cancel_handle(&self) -> CancelHandle {
+            CancelHandle::new()
+        }
+    }
+
+    fn check(board: &mut RealTime) -> Check {
+        let _paused = time::pause();
+        let [check] = &drift("clock", board).unwrap()[..] else { panic!() };
+        check.clone()
+    }
+
+    #[test]
+    fn a_deviation_is_measured_and_judged() {
+        for (ppm, state) in [
+            (0.0, State::Ok),
+            (-30.0, State::Ok),
+            (700.0, State::Warning),
+            (-900.0, State::Warning),
+            (-166_667.0, State::Failed),
+        ] {
+            let check = check(&mut RealTime::new(1.0 + ppm * 1e-6));
+            assert_eq!(check.state, state, "{check:?}");
+            let [found, error] = &check.measured[..] else { panic!() };
+            assert!((found.value - ppm).abs() < 4.0 * error.value, "{check:?} at {ppm} ppm");
+            assert!(error.value < 50.0, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn too_few_blocks_and_simulated_time_are_skipped() {
+        let few = check(&mut RealTime { block: 10_000, ..RealTime::new(1.0) });
+        assert_eq!(few.state, State::Skipped, "{few:?}");
+        let mut simulated = RealTime::new(1.0);
+        simulated.info.gateware_id = u32::from_be_bytes(*b"SIM1");
+        assert_eq!(check(&mut simulated).state, State::Skipped);
+        #[cfg(feature = "sim")]
+        assert_eq!(spu_sim::fpga::GATEWARE_ID >> 8, SIMULATOR);
+    }
+}

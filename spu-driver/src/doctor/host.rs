@@ -224,11 +224,12 @@ mod tests {
         let uri = serial(&root.join("dev/ttyUSB0"));
 
         assert_eq!(latency_timer(&uri, &root).state, doctor::State::Skipped);
-        for (text, state) in [("16\n", doctor::State::Warning), ("1\n", doctor::State::Ok)] {
-            fs::write(device.join("latency_timer"), text).unwrap();
+        for (ms, state) in [(16, doctor::State::Warning), (1, doctor::State::Ok)] {
+            fs::write(device.join("latency_timer"), format!("{ms}\n")).unwrap();
             let check = latency_timer(&uri, &root);
             assert_eq!(check.state, state);
-            assert_eq!(check.measured[0].value, text.trim().parse::<f64>().unwrap());
+            let measure = Measure { what: "latency timer", value: f64::from(ms), unit: "ms" };
+            assert_eq!(check.measured, [measure]);
         }
 
         assert_eq!(usb_speed(&uri, &root).state, doctor::State::Skipped);
