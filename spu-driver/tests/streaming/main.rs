@@ -1,6 +1,7 @@
 //! Streams of the simulated board: where frames are in sampled time, and where they are stored.
 #![cfg(feature = "sim")]
 
+mod credits;
 mod files;
 mod queued;
 mod ticks;
