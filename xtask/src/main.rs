@@ -2,6 +2,7 @@
 
 mod figures;
 mod gateware;
+mod guest;
 mod process;
 mod readme;
 mod regs;
@@ -25,6 +26,8 @@ enum Task {
     Regs(regs::Args),
     /// Simulate the gateware's test benches (needs Icarus Verilog)
     Gateware,
+    /// Test the USB and serial links in a virtual machine (needs QEMU)
+    Guest(guest::Args),
     /// Measure the project's headline figures
     Figures(figures::Args),
     /// Run the commands of the README
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
         Task::Gateware => gateware::run(),
+        Task::Guest(args) => guest::run(&args),
         Task::Figures(args) => figures::run(&args),
         Task::Readme { except } => readme::run(&except),
         Task::Soak { arguments } => soak::run(&arguments),

@@ -39,7 +39,7 @@ impl fmt::Display for Goal {
 }
 
 /// A headline figure. Its command is the binary `figures` of the crate `hil-tests`, called with
-/// the figure's name.
+/// the figure's name, or `cargo xtask guest`.
 #[derive(Debug)]
 pub(super) struct Figure {
     /// Name, area first.
@@ -48,7 +48,7 @@ pub(super) struct Figure {
     pub(super) unit: &'static str,
     /// What the value is to be.
     pub(super) goal: Goal,
-    /// What it is measured on: `sim` in process, `served`, `qemu`, `rtl` or `board`.
+    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`.
     pub(super) rung: &'static str,
 }
 
@@ -58,16 +58,19 @@ const BINARY: [&str; 3] = ["--release", "--bin", "figures"];
 impl Figure {
     /// Arguments of `cargo` that measure it.
     pub(super) fn arguments(&self, quick: bool) -> Vec<&'static str> {
-        let mut arguments = vec!["run", "-q"];
-        arguments.extend(BINARY);
-        arguments.extend(["--", self.name]);
+        let mut arguments = match self.rung {
+            // Measured in the virtual machine.
+            "guest" => vec!["xtask", "guest", "--figure"],
+            _ => [&["run", "-q"][..], &BINARY, &["--"]].concat(),
+        };
+        arguments.push(self.name);
         arguments.extend(quick.then_some("--quick"));
         arguments
     }
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 9] = [
+pub(super) const FIGURES: [Figure; 11] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -104,6 +107,10 @@ pub(super) const FIGURES: [Figure; 9] = [
     // Calls that did not end as disconnected or right when the plug was pulled at a random moment,
     // 1,000 times each way (quick: 50).
     Figure { name: "unplug.wrong", unit: "calls", goal: Goal::AtMost(0.0), rung: "served" },
+    // Samples of a raw stream through the driver over plain bulk reads of the same endpoint; and the
+    // median of a ping less that of plain bytes to something as far away.
+    Figure { name: "link.usb.ceiling_ratio", unit: "1", goal: Goal::AtLeast(0.8), rung: "guest" },
+    Figure { name: "link.usb.added_p50_us", unit: "us", goal: Goal::AtMost(50.0), rung: "guest" },
 ];
 
 /// The cargo that runs this task.
