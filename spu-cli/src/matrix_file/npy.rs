@@ -9,6 +9,10 @@ use super::Wrong;
 
 /// Parses a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
+    // The reader takes memory for what the header promises before it looks at what is there.
+    if promised_entries(bytes).is_some_and(|entries| entries > bytes.len()) {
+        return Err(Wrong::file(explain(&ReadNpyError::MissingData)));
+    }
     let mut result = Array2::<f64>::read_npy(bytes);
     let others = [as_type::<f32>, as_type::<i64>, as_type::<i32>];
     for read in others {
@@ -18,6 +22,32 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
         result = read(bytes);
     }
     result.map_err(|error| Wrong::file(explain(&error)))
+}
+
+/// The number of entries that the header promises, at most `usize::MAX`; `None` where the header is
+/// not understood, which the reader then says in its own words.
+fn promised_entries(bytes: &[u8]) -> Option<usize> {
+    const LENGTH_AT: usize = 8;
+    let length = bytes.get(LENGTH_AT..)?;
+    let (length, text) = if bytes.get(6) == Some(&1) {
+        let (length, text) = length.split_first_chunk()?;
+        (usize::from(u16::from_le_bytes(*length)), text)
+    } else {
+        let (length, text) = length.split_first_chunk()?;
+        (u32::from_le_bytes(*length) as usize, text)
+    };
+    let text = String::from_utf8_lossy(text.get(..length)?);
+    // The shape is the only tuple of numbers; a header may repeat it.
+    let tuples = text.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    tuples.filter(|tuple| !tuple.contains(['\'', '"'])).map(entries).max()
+}
+
+/// The product of a tuple of whole numbers; `usize::MAX` where one is written in a way that `NumPy`
+/// does not write.
+fn entries(tuple: &str) -> usize {
+    let sides = tuple.split(',').map(str::trim).filter(|side| !side.is_empty());
+    let side = |side: &str| side.trim_end_matches('L').parse().unwrap_or(usize::MAX);
+    sides.map(side).fold(1, usize::saturating_mul)
 }
 
 trait Wide: ReadableElement + Copy {
@@ -92,6 +122,26 @@ mod tests {
         bytes.clear();
         a.t().write_npy(&mut bytes).unwrap();
         assert_eq!(parse(&bytes), Ok(a.t().to_owned()));
+    }
+
+    /// A header that promises terabytes takes no memory.
+    #[test]
+    fn sizes_beyond_the_file_are_refused_before_they_take_memory() {
+        let whole = render(&array![[1.0, 2.0], [3.0, 4.0]]).unwrap();
+        assert_eq!(promised_entries(&whole), Some(4));
+        let header = String::from_utf8_lossy(&whole[10..128]).into_owned();
+        for shape in [
+            "(1000000, 1000000)",
+            "(4294967296, 4294967296)",
+            "(1_000_000,1000000L)",
+            "(1,0xffffffffff)",
+        ] {
+            let longer = header.replace("(2, 2)", shape);
+            let length = (longer.len() as u16).to_le_bytes();
+            let bytes = [&whole[..8], &length, longer.as_bytes(), &whole[128..]].concat();
+            let wrong = parse(&bytes).expect_err(shape);
+            assert!(wrong.what.contains("truncated"), "{wrong:?}");
+        }
     }
 
     #[test]
