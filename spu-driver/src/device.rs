@@ -159,6 +159,12 @@ impl BoardInfo {
         BoardKind::from_u16(self.raw.kind).unwrap_or(BoardKind::Rlc)
     }
 
+    /// True if a simulator takes the place of gateware and cells: those name themselves `SIM` and a
+    /// digit. Their time runs by no clock.
+    pub fn is_simulated(&self) -> bool {
+        self.gateware_id.to_be_bytes().starts_with(b"SIM")
+    }
+
     /// Sample period, in seconds.
     pub fn sample_period_s(&self) -> f64 {
         1.0 / f64::from(self.raw.sample_clock_hz)

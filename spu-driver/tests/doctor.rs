@@ -40,6 +40,34 @@ fn a_board_that_is_well() {
     }
 }
 
+#[cfg(all(unix, feature = "net", feature = "serial"))]
+#[test]
+fn served_boards_on_every_link() {
+    use std::collections::BTreeSet;
+
+    use spu_sim::serve::{self, Endpoint};
+    use spu_sim::{Profile, SimBoard, SimConfig};
+
+    let directory = tempfile::tempdir().unwrap();
+    let socket = format!("unix:{}", directory.path().join("board.sock").display());
+    for endpoint in ["tcp:127.0.0.1:0", &socket, "pty"] {
+        let profile = Profile::named("rev-a").unwrap();
+        let config = SimConfig { profile, seed: 3, copy: 0, without: BTreeSet::new() };
+        let board = SimBoard::new(config).unwrap();
+        let served = serve::spawn(board, &endpoint.parse::<Endpoint>().unwrap()).unwrap();
+        let diagnosis = diagnosis(served.uri());
+        assert!(diagnosis.works(), "{diagnosis:#?}");
+        assert!(diagnosis.board.as_ref().unwrap().is_simulated());
+        for name in ["opening", "versions", "self test", "stream", "link counters"] {
+            assert_eq!(check(&diagnosis, name).state, State::Ok, "{diagnosis:#?}");
+        }
+        // None of these links is a cable, and simulated time runs by no clock.
+        for name in ["access", "udev rule", "USB speed", "clock"] {
+            assert_eq!(check(&diagnosis, name).state, State::Skipped, "{diagnosis:#?}");
+        }
+    }
+}
+
 #[test]
 fn a_board_whose_sequencer_hangs() {
     // Its timeouts pass at once.

@@ -29,7 +29,11 @@ impl Doctor {
     pub(crate) fn run(&self) -> Result<DoctorAnswer, Failure> {
         let uri = self.device.uri().parse::<DeviceUri>()?;
         let diagnosis = doctor::examine(&uri);
-        Ok(DoctorAnswer { rung: rung(&diagnosis.uri), works: diagnosis.works(), diagnosis })
+        Ok(DoctorAnswer {
+            rung: rung(&diagnosis.uri, diagnosis.board.as_ref()),
+            works: diagnosis.works(),
+            diagnosis,
+        })
     }
 }
 
@@ -95,7 +99,7 @@ mod tests {
             check("latency timer", State::Warning, Some("set it to 1 ms")),
             check("opening", State::Failed, Some("close minicom")),
         ];
-        let diagnosis = Diagnosis { uri: "serial:a".into(), checks };
+        let diagnosis = Diagnosis { uri: "serial:a".into(), board: None, checks };
         let works = diagnosis.works();
         let answer = DoctorAnswer { rung: "board", works, diagnosis };
         assert_eq!(

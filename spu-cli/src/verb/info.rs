@@ -146,7 +146,7 @@ impl Info {
         let board = device.info().clone();
         Ok(InfoAnswer {
             uri: device.uri().to_owned(),
-            rung: rung(device.uri()),
+            rung: rung(device.uri(), Some(device.info())),
             nominal: Nominal::of(&board.raw),
             board,
         })

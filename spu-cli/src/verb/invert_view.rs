@@ -175,7 +175,7 @@ impl InvertAnswer {
         let calibrated = used.iter().all(|(_, inversion)| inversion.calibration.is_some());
         Self {
             matrix: MatrixView::new(argument, a),
-            rung: rung(&first.uri),
+            rung: rung(&first.uri, Some(&first.board)),
             nominal: Nominal::of(&first.board.raw),
             plan: PlanView::new(&first.plan, &first.board),
             copies,

@@ -23,7 +23,7 @@ use serde::Serialize;
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::plan::Budget;
 use spu_driver::recording::copy_path;
-use spu_driver::{Deadline, Device, DeviceUri};
+use spu_driver::{BoardInfo, Deadline, Device, DeviceUri};
 
 use crate::exit::{Exit, Failure};
 use crate::matrix_file::{self, FileError};
@@ -151,15 +151,23 @@ impl BudgetArgs {
     }
 }
 
-/// Where the numbers of a device come from.
-pub(crate) fn rung(uri: &str) -> &'static str {
+/// Where the numbers of a device come from. A board says itself whether it is simulated: what is
+/// behind a link is not told by its URI.
+pub(crate) fn rung(uri: &str, board: Option<&BoardInfo>) -> &'static str {
+    let simulated = board.is_some_and(BoardInfo::is_simulated);
     match uri.parse::<DeviceUri>() {
         Ok(DeviceUri::Sim(_)) => "sim (simulated board, in process)",
+        Ok(DeviceUri::Replay { .. }) => "replay (recording)",
+        Ok(
+            DeviceUri::Serial { .. }
+            | DeviceUri::Usb { .. }
+            | DeviceUri::Tcp { .. }
+            | DeviceUri::Unix { .. },
+        ) if simulated => "sim (simulated board, served)",
         Ok(DeviceUri::Serial { .. } | DeviceUri::Usb { .. }) => "board",
-        Ok(DeviceUri::Tcp { .. } | DeviceUri::Unix { .. }) => "served device",
+        Ok(DeviceUri::Tcp { .. } | DeviceUri::Unix { .. }) => "board, served",
         Ok(DeviceUri::Qemu) => "qemu (firmware image, emulated)",
         Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
-        Ok(DeviceUri::Replay { .. }) => "replay (recording)",
         Err(_) => "unknown",
     }
 }
@@ -199,4 +207,22 @@ pub(crate) fn written_lines(files: &[Written]) -> String {
     }
     let lines: String = files.iter().map(Written::line).collect();
     format!("\n{lines}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_board_is_no_board_whatever_its_link() {
+        let device = spu_driver::open("sim").unwrap();
+        let simulated = device.info();
+        let real = BoardInfo { gateware_id: 0x0102_0304, ..simulated.clone() };
+        for uri in ["serial:/dev/ttyACM0", "usb:1209:1", "tcp:a:1", "unix:/a"] {
+            assert_eq!(rung(uri, Some(simulated)), "sim (simulated board, served)");
+            assert!(rung(uri, Some(&real)).starts_with("board"));
+        }
+        assert_eq!(rung("sim", Some(simulated)), "sim (simulated board, in process)");
+        assert_eq!(rung("replay:a.spu", Some(simulated)), "replay (recording)");
+    }
 }

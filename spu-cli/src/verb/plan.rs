@@ -190,7 +190,7 @@ impl Plan {
         let plan = InversionPlan::new(&a, board, &self.budget.budget())?;
         Ok(PlanAnswer {
             uri: device.uri().to_owned(),
-            rung: rung(device.uri()),
+            rung: rung(device.uri(), Some(device.info())),
             matrix: MatrixView::new(&self.matrix, &a),
             plan: PlanView::new(&plan, board),
         })

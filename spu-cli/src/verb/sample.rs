@@ -108,7 +108,7 @@ impl Sample {
             .collect();
         Ok(SampleAnswer {
             uri: device.uri().to_owned(),
-            rung: rung(device.uri()),
+            rung: rung(device.uri(), Some(device.info())),
             profile: result.board.profile.clone(),
             calibration_id: result.calibration,
             matrix: MatrixView::new(&self.matrix, &a),

@@ -39,7 +39,7 @@ impl SelfTest {
         let report = device.self_test(self.level, self.timeout.deadline())?;
         Ok(SelfTestAnswer {
             uri: device.uri().to_owned(),
-            rung: rung(device.uri()),
+            rung: rung(device.uri(), Some(device.info())),
             level: self.level,
             passed: report.passed(),
             report,

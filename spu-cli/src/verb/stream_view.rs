@@ -72,7 +72,7 @@ impl StreamAnswer {
         let frames_per_s = stored.frames as f64 / wall_s.max(1e-9);
         Self {
             uri: device.uri().to_owned(),
-            rung: rung(device.uri()),
+            rung: rung(device.uri(), Some(device.info())),
             format,
             programmed,
             plan: *plan,

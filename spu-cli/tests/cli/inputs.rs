@@ -122,7 +122,8 @@ fn device_uris_that_name_nothing() {
         ("sim:sed=7", 2, "valid are profile"),
         ("sim:fault=gremlin", 2, "dead-cell"),
         ("sim,sim", 2, "3 copies"),
-        ("serial:/dev/ttyNONE,serial:/dev/ttyNONE,serial:/dev/ttyNONE", 5, "no serial link"),
+        ("serial:/dev/ttyNONE,serial:/dev/ttyNONE,serial:/dev/ttyNONE", 4, "no such port"),
+        ("qemu,qemu,qemu", 5, "this build has no emulated microcontroller"),
     ] {
         let error = fails(&["invert", &matrix, "--copies", "3", "--device", uri], code);
         assert!(error.contains(word), "{uri}: {error} lacks {word:?}");

@@ -8,6 +8,9 @@ use crate::link::ids;
 
 /// How this user gets access to a device file.
 pub(crate) fn fix(path: &Path) -> String {
+    if path.canonicalize().is_ok_and(|real| real.starts_with("/dev/pts")) {
+        return "another user's program made this pseudo terminal; run both as one user".into();
+    }
     let rule = ids::access_fix();
     match group_of(path) {
         Some(group) if group != "root" => format!(

@@ -6,9 +6,16 @@ use super::{Check, Measure};
 use crate::discover::{Listing, State, udev};
 use crate::uri::DeviceUri;
 
-/// The link goes over a cable to this computer.
+/// The link goes over a cable to this computer: a pseudo terminal leads to another program.
 fn is_cabled(uri: &DeviceUri) -> bool {
-    matches!(uri, DeviceUri::Serial { .. } | DeviceUri::Usb { .. })
+    match uri {
+        DeviceUri::Serial { port, .. } => {
+            let real = Path::new(port).canonicalize();
+            real.map_or(true, |path| !path.starts_with("/dev/pts"))
+        }
+        DeviceUri::Usb { .. } => true,
+        _ => false,
+    }
 }
 
 const NO_CABLE: &str = "not a link over a cable of this computer";

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::device::Device;
+use crate::device::{BoardInfo, Device};
 use crate::error::Error;
 use crate::uri::DeviceUri;
 
@@ -94,6 +94,8 @@ impl Check {
 pub struct Diagnosis {
     /// The device.
     pub uri: String,
+    /// What it is, if it opened.
+    pub board: Option<BoardInfo>,
     /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
 }
@@ -129,6 +131,7 @@ pub fn examine(uri: &DeviceUri) -> Diagnosis {
         Ok(_) => Check::ok(OPENING, "it answers"),
         Err(error) => unopened(uri, error),
     });
+    let board = opened.as_ref().ok().map(|device| device.info().clone());
     // Opening a port shortens its timer where it can.
     checks.push(host::latency_timer(uri, root));
     match opened {
@@ -136,7 +139,7 @@ pub fn examine(uri: &DeviceUri) -> Diagnosis {
         Err(_) => checks
             .extend(BOARD_CHECKS.map(|(name, _)| Check::skipped(name, "the device did not open"))),
     }
-    Diagnosis { uri: uri.to_string(), checks }
+    Diagnosis { uri: uri.to_string(), board, checks }
 }
 
 const OPENING: &str = "opening";
