@@ -3,6 +3,9 @@
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "two ioctls of serial ports, for which no crate has a safe call")]
 mod line;
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "serialport gives its descriptor as a bare number")]
+mod owned;
 #[cfg(not(unix))]
 mod portable;
 #[cfg(unix)]

@@ -5,13 +5,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, open};
 use rustix::io::Errno;
 use rustix::termios::{
-    ControlModes, InputModes, OptionalActions, QueueSelector, SpecialCodeIndex, ioctl_tiocexcl,
-    ioctl_tiocnxcl, tcflush, tcgetattr, tcsetattr,
+    InputModes, OptionalActions, QueueSelector, SpecialCodeIndex, ioctl_tiocnxcl, tcflush,
+    tcgetattr, tcsetattr,
 };
 
+use super::owned;
 use crate::device::Deadline;
 use crate::discover::{access, holders};
 use crate::error::Error;
@@ -30,20 +31,14 @@ pub struct Port {
 impl Port {
     /// Opens and sets up the port at `path`; `uri` names it in errors.
     pub(super) fn open(path: &str, baud: u32, uri: &str) -> Result<Self, Error> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = open(path, flags, Mode::empty())
-            .map(File::from)
-            .map_err(|errno| refused(errno, path, uri))?;
-        // The lock keeps other programs of good will away, whoever runs them. The flag keeps all
-        // others away, but not those of root, and it would stay on a pseudo terminal whose other
-        // end outlives us.
-        flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|errno| refused(errno, path, uri))?;
-        let port = Self { file };
-        if !is_pseudo(path) {
-            ioctl_tiocexcl(&port.file).map_err(|errno| refused(errno, path, uri))?;
-        }
-        let runs_at = port.set_up(baud).map_err(|errno| refused(errno, path, uri))?;
+        // A pseudo-terminal whose other end outlives us would stay exclusive for ever; the lock
+        // that is taken below goes with us.
+        let port = serialport::new(path, baud)
+            .exclusive(!is_pseudo(path))
+            .open_native()
+            .map_err(|error| Self::why_not(&error, path, uri))?;
+        let port = Self { file: owned::file(port) };
+        let runs_at = port.set_up().map_err(|errno| refused(errno, path, uri))?;
         if runs_at.abs_diff(baud) > baud / 50 {
             return Err(Error::Unsupported {
                 reasons: vec![format!("{uri} runs at {runs_at} baud, it has no {baud}")],
@@ -56,20 +51,31 @@ impl Port {
         Ok(port)
     }
 
-    /// Sets the line up, clears its buffers and returns its speed.
-    fn set_up(&self, baud: u32) -> rustix::io::Result<u32> {
+    /// Why a port does not open. `serialport` has one kind of error for a port that is in use and
+    /// for one that is no port; the system, asked again, tells them apart.
+    fn why_not(error: &serialport::Error, path: &str, uri: &str) -> Error {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match open(path, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(errno) => return refused(errno, path, uri),
+        };
+        match tcgetattr(&file).and_then(|_| flock(&file, FlockOperation::NonBlockingLockExclusive))
+        {
+            Err(errno) => refused(errno, path, uri),
+            Ok(()) => Error::Unsupported { reasons: vec![format!("{uri}: {error}")] },
+        }
+    }
+
+    /// What `serialport` leaves open: waits are ours to time, software flow control is off in both
+    /// directions, and nobody else has the port. Clears the buffers and returns the speed.
+    fn set_up(&self) -> rustix::io::Result<u32> {
+        flock(&self.file, FlockOperation::NonBlockingLockExclusive)?;
+        fcntl_setfl(&self.file, fcntl_getfl(&self.file)? | OFlags::NONBLOCK)?;
         let mut line = tcgetattr(&self.file)?;
-        line.make_raw();
         line.input_modes &= !(InputModes::IXOFF | InputModes::IXANY);
-        line.control_modes &= !(ControlModes::CSIZE
-            | ControlModes::PARENB
-            | ControlModes::CSTOPB
-            | ControlModes::CRTSCTS);
-        line.control_modes |= ControlModes::CS8 | ControlModes::CREAD | ControlModes::CLOCAL;
         // Otherwise reading where there is nothing would look like the end of the file.
         line.special_codes[SpecialCodeIndex::VMIN] = 1;
         line.special_codes[SpecialCodeIndex::VTIME] = 0;
-        line.set_speed(baud)?;
         tcsetattr(&self.file, OptionalActions::Now, &line)?;
         tcflush(&self.file, QueueSelector::IOFlush)?;
         Ok(tcgetattr(&self.file)?.output_speed())
