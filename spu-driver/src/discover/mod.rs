@@ -2,7 +2,10 @@
 
 #[cfg(all(unix, feature = "serial"))]
 pub(crate) mod access;
-#[cfg(all(unix, any(feature = "serial", feature = "usb")))]
+#[cfg(all(target_os = "linux", any(feature = "serial", feature = "usb")))]
+pub(crate) mod holders;
+#[cfg(all(unix, not(target_os = "linux"), any(feature = "serial", feature = "usb")))]
+#[path = "holders_unknown.rs"]
 pub(crate) mod holders;
 #[cfg(feature = "serial")]
 pub(crate) mod serial;
