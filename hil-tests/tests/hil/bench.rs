@@ -6,6 +6,7 @@ use spu_driver::uri::SimOptions;
 use spu_driver::{BoardInfo, Device, DeviceUri, Error, ResetLevel};
 use spu_protocol::payload::info::BoardKind;
 
+use crate::served::ServedBoard;
 use crate::support::soon;
 
 /// Profiles that are tested where `SPU_DEVICE` is plain `sim`.
@@ -50,6 +51,8 @@ struct Slot {
     info: BoardInfo,
     /// The open device, where there is one board for all tests.
     open: Mutex<Option<Box<dyn Device>>>,
+    /// The server of the device, where it is one of this process.
+    served: Option<ServedBoard>,
 }
 
 /// The device of a test, or several copies.
@@ -89,12 +92,23 @@ pub(crate) fn open(uris: &str) -> Result<(Benches, Benches), Error> {
     Ok((alone, together))
 }
 
+/// Opens a board that this process serves.
+pub(crate) fn open_served(name: &str, served: ServedBoard) -> Result<Arc<Bench>, Error> {
+    let slot = Slot::open_with(served.uri().parse()?, Some(served))?;
+    let name = format!("{}.{name}", slot.info.profile);
+    Ok(Arc::new(Bench { name, slots: vec![slot] }))
+}
+
 impl Slot {
     fn open(uri: DeviceUri) -> Result<Arc<Self>, Error> {
+        Self::open_with(uri, None)
+    }
+
+    fn open_with(uri: DeviceUri, served: Option<ServedBoard>) -> Result<Arc<Self>, Error> {
         let device = uri.open()?;
         let info = device.info().clone();
         let open = Mutex::new((!is_sim(&uri)).then_some(device));
-        Ok(Arc::new(Self { uri, info, open }))
+        Ok(Arc::new(Self { uri, info, open, served }))
     }
 
     /// The open device, or a new one.
@@ -112,9 +126,10 @@ fn is_sim(uri: &DeviceUri) -> bool {
     matches!(uri, DeviceUri::Sim(_))
 }
 
-/// True where the analog cells are computed, whatever the digital path is.
-fn simulated_cells(uri: &DeviceUri) -> bool {
-    matches!(uri, DeviceUri::Sim(_) | DeviceUri::Qemu | DeviceUri::Rtl)
+/// True where the analog cells are computed, whatever the digital path and the link are.
+fn simulated_cells(slot: &Slot) -> bool {
+    matches!(slot.uri, DeviceUri::Sim(_) | DeviceUri::Qemu | DeviceUri::Rtl)
+        || slot.info.raw.gateware_id == spu_sim::fpga::GATEWARE_ID
 }
 
 impl Bench {
@@ -126,6 +141,16 @@ impl Bench {
     /// Identity of the first board.
     pub(crate) fn info(&self) -> &BoardInfo {
         &self.slots[0].info
+    }
+
+    /// URI of the first board.
+    pub(crate) fn uri(&self) -> &DeviceUri {
+        &self.slots[0].uri
+    }
+
+    /// What serves the first board in this process.
+    pub(crate) fn served(&self) -> Option<&ServedBoard> {
+        self.slots[0].served.as_ref()
     }
 
     /// Three copies of a simulated board, one of them with this fault.
@@ -179,10 +204,10 @@ impl Bench {
             Need::Copies(n) if !sim && self.slots.len() < n => {
                 format!("needs {n} copies; name {n} devices in SPU_DEVICE, separated by commas")
             }
-            Need::SimulatedCells if !simulated_cells(&self.slots[0].uri) => {
+            Need::SimulatedCells if !simulated_cells(&self.slots[0]) => {
                 "analog cells never give the same codes twice".into()
             }
-            Need::Faults if !sim => "faults are planted in simulators only".into(),
+            Need::Faults if !sim => "faults are planted by sim URIs only".into(),
             _ => return None,
         };
         Some(reason)

@@ -58,6 +58,17 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
+/// Those of them that say something about a link.
+pub(crate) const SHORT: &[Case] = &[
+    Case { name: "every_cell", needs: &[Need::Rlc, Need::Cells(2)], run: every_cell },
+    Case {
+        name: "same_seed_same_inverse",
+        needs: &[Need::Rlc, Need::SimulatedCells, Need::Cells(2)],
+        run: same_seed,
+    },
+    Case { name: "refusals_name_the_remedy", needs: &[Need::Rlc], run: refusals },
+];
+
 /// Effective samples of a single inversion.
 const SAMPLES: u64 = 4000;
 

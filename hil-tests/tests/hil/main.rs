@@ -1,7 +1,9 @@
 //! One suite for every rung; the device comes from `SPU_DEVICE` (default `sim`).
 //!
 //! ```text
-//! cargo test -p hil-tests                                   # every simulated profile
+//! cargo test -p hil-tests                                   # every simulated profile, and rev-a
+//!                                                           # served over each link
+//! SPU_DEVICE=unix:/tmp/spu.sock cargo test -p hil-tests     # a board that `spu-sim` serves there
 //! SPU_DEVICE=serial:/dev/ttyACM0 cargo test -p hil-tests    # a board
 //! cargo test -p hil-tests -- rev-b::conformance             # a part, by name
 //! ```
@@ -15,6 +17,7 @@ mod bench;
 mod conformance;
 mod copies;
 mod inversion;
+mod served;
 mod statistics;
 mod support;
 
@@ -52,6 +55,23 @@ fn main() -> ExitCode {
     }
     for bench in together {
         add(&bench, "copies", copies::CASES, &arguments, &mut trials, &mut skipped);
+    }
+    if uris == "sim" {
+        for (name, bench) in served::open() {
+            match bench {
+                Ok(bench) => {
+                    for (suite, cases) in served::SUITES {
+                        add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
+                    }
+                }
+                Err(reason) => {
+                    for case in served::SUITES.iter().flat_map(|(_, cases)| *cases) {
+                        let name = format!("rev-a.{name}::{}", case.name);
+                        trials.push(skip(name, reason.clone(), &arguments, &mut skipped));
+                    }
+                }
+            }
+        }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
@@ -96,14 +116,18 @@ fn add(
                 Ok(())
             })
         } else {
-            let reason = missing.join("; ");
-            let shown = format!("skipped: {reason}");
-            let trial = Trial::ignorable_test(name.clone(), || Ok(Completion::ignored_with(shown)));
-            if !arguments.is_filtered_out(&trial) {
-                skipped.0.entry(reason).or_default().push(name);
-            }
-            trial
+            skip(name, missing.join("; "), arguments, skipped)
         };
         trials.push(trial);
     }
+}
+
+/// A test that cannot run.
+fn skip(name: String, reason: String, arguments: &Arguments, skipped: &mut Skipped) -> Trial {
+    let shown = format!("skipped: {reason}");
+    let trial = Trial::ignorable_test(name.clone(), || Ok(Completion::ignored_with(shown)));
+    if !arguments.is_filtered_out(&trial) {
+        skipped.0.entry(reason).or_default().push(name);
+    }
+    trial
 }
