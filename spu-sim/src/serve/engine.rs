@@ -12,9 +12,10 @@ use super::{Command, Inbox, ServeError};
 use crate::board::SimBoard;
 use spu_firmware::Activity;
 
-/// The board is left at work until it has sent this much, or for [`SLICE`], before the host is
-/// heard again: a system call serves many frames.
-const BATCH: usize = 128 * 1024;
+/// Octets of a batch where no host is connected.
+const BATCH: usize = 64 * 1024;
+/// The board is left at work for this long before the host is heard again, if it sends less than
+/// a batch.
 const SLICE: Duration = Duration::from_micros(500);
 /// The board waits while this much is on its way to a host that does not read.
 const MOST_PENDING: usize = 512 * 1024;
@@ -116,7 +117,8 @@ impl Engine {
     /// Lets the board work for a while; false if it has nothing to do, or no room for the outcome.
     fn work(&mut self) -> bool {
         let start = Instant::now();
-        let enough = self.pending.len() + BATCH;
+        let enough =
+            self.pending.len() + self.host.as_ref().map_or(BATCH, |host| host.wire.batch());
         loop {
             if self.pending.len() - self.sent >= MOST_PENDING {
                 return false;
@@ -135,7 +137,10 @@ impl Engine {
         let Some(host) = &mut self.host else { return self.forget() };
         while self.sent < self.pending.len() && !host.full {
             match host.wire.write(&self.pending[self.sent..]) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    host.full = self.sent < self.pending.len();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => host.full = true,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // Reading says that it is gone, after what it sent before.
@@ -189,7 +194,7 @@ impl Engine {
             self.hear();
         }
         self.visitors.retain_mut(Visitor::serve);
-        if listening.is_none() || !called.is_empty() {
+        if !called.is_empty() || (listening.is_none() && self.host.is_none()) {
             self.let_in();
         }
         Ok(())

@@ -45,6 +45,12 @@ pub(super) trait Wire: Read + Write + Send {
     /// What to wait for.
     fn fd(&self) -> BorrowedFd<'_>;
 
+    /// Octets for which the board is left at work before they are sent: many frames in a system
+    /// call, but so few that the connection does not run empty meanwhile.
+    fn batch(&self) -> usize {
+        64 * 1024
+    }
+
     /// Ends the connection with what is on its way; dropping it would send that first.
     fn cut(&mut self) {}
 }

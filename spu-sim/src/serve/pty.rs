@@ -169,6 +169,11 @@ impl Wire for Terminal {
     fn fd(&self) -> BorrowedFd<'_> {
         fd(&self.0)
     }
+
+    /// A terminal holds about 10 KiB.
+    fn batch(&self) -> usize {
+        8 * 1024
+    }
 }
 
 impl Drop for Terminal {

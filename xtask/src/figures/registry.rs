@@ -70,7 +70,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 11] = [
+pub(super) const FIGURES: [Figure; 19] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -107,11 +107,30 @@ pub(super) const FIGURES: [Figure; 11] = [
     // Calls that did not end as disconnected or right when the plug was pulled at a random moment,
     // 1,000 times each way (quick: 50).
     Figure { name: "unplug.wrong", unit: "calls", goal: Goal::AtMost(0.0), rung: "served" },
+    // Rate of a raw stream through the driver over that of a plain copy through the same kind of
+    // link, or over 1.25 times the board's full rate where that is lower.
+    link_ratio("link.inproc.ceiling_ratio", "sim"),
+    link_ratio("link.unix.ceiling_ratio", "served"),
+    link_ratio("link.pty.ceiling_ratio", "served"),
+    link_ratio("link.tcp.ceiling_ratio", "served"),
+    // Median round trip of a command of 64 bytes, less that of a plain message of its length.
+    link_added("link.inproc.added_p50_us", "sim"),
+    link_added("link.unix.added_p50_us", "served"),
+    link_added("link.pty.added_p50_us", "served"),
+    link_added("link.tcp.added_p50_us", "served"),
     // Samples of a raw stream through the driver over plain bulk reads of the same endpoint; and the
     // median of a ping less that of plain bytes to something as far away.
-    Figure { name: "link.usb.ceiling_ratio", unit: "1", goal: Goal::AtLeast(0.8), rung: "guest" },
-    Figure { name: "link.usb.added_p50_us", unit: "us", goal: Goal::AtMost(50.0), rung: "guest" },
+    link_ratio("link.usb.ceiling_ratio", "guest"),
+    link_added("link.usb.added_p50_us", "guest"),
 ];
+
+const fn link_ratio(name: &'static str, rung: &'static str) -> Figure {
+    Figure { name, unit: "1", goal: Goal::AtLeast(0.8), rung }
+}
+
+const fn link_added(name: &'static str, rung: &'static str) -> Figure {
+    Figure { name, unit: "us", goal: Goal::AtMost(50.0), rung }
+}
 
 /// The cargo that runs this task.
 pub(super) fn cargo() -> OsString {

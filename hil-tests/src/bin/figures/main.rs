@@ -4,10 +4,13 @@
 
 mod accuracy;
 mod faults;
+mod link;
+mod raw;
 mod speed;
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Parser;
 
 /// Measures one headline figure.
@@ -47,7 +50,8 @@ fn main() -> anyhow::Result<()> {
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
         "faults.schedules" => faults::schedules(quick)?,
         "unplug.wrong" => faults::unplug(quick)?,
-        other => anyhow::bail!("no figure {other}; `cargo xtask figures` names them"),
+        other => link::figure(other, quick)?
+            .with_context(|| format!("no figure {other}; `cargo xtask figures` names them"))?,
     };
     println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));
     Ok(())

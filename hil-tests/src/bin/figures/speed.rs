@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use spu_driver::seeds::noise_seeds;
-use spu_driver::{AcquirePlan, Deadline, Device, FrameBlock, NullSink, Program, Sink, open};
+use spu_driver::{
+    AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, NullSink, Program, Sink, open,
+};
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, Ticks};
 use spu_protocol::codec::{Decoder, encode, max_encoded};
 use spu_protocol::header::{Header, Kind, MAX_PAYLOAD};
@@ -15,8 +17,8 @@ use spu_protocol::opcode::Opcode;
 use crate::Figure;
 
 /// The board's sample clock, in hertz.
-const CLOCK_HZ: f64 = 12e6;
-const BOARD: &str = "sim:profile=rev-a";
+pub(crate) const CLOCK_HZ: f64 = 12e6;
+pub(crate) const BOARD: &str = "sim:profile=rev-a";
 
 /// Runs per figure.
 fn runs(quick: bool) -> usize {
@@ -39,21 +41,25 @@ fn median(mut values: Vec<f64>) -> (f64, String) {
 /// A board that runs with every cell coupled and driven.
 fn running_board() -> anyhow::Result<Box<dyn Device>> {
     let mut device = open(BOARD)?;
-    let info = device.info();
-    let program = Program {
+    let program = program(device.info());
+    device.load(&program, Deadline::after_secs(10))?;
+    Ok(device)
+}
+
+/// Every cell coupled and driven.
+pub(crate) fn program(info: &BoardInfo) -> Program {
+    Program {
         self_codes: vec![CouplingCode(9); info.cells],
         coupling_codes: vec![CouplingCode(2); info.couplings],
         gain_codes: vec![GainCode(2500); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
         seeds: Some(noise_seeds(1, 0, info.cells)),
         discharge: true,
-    };
-    device.load(&program, Deadline::after_secs(10))?;
-    Ok(device)
+    }
 }
 
 /// Frames a second of one acquisition without decimation.
-fn rate(
+pub(crate) fn rate(
     device: &mut dyn Device,
     frames: u32,
     stream: bool,
@@ -86,7 +92,7 @@ pub(crate) fn step_ratio(quick: bool) -> anyhow::Result<Figure> {
 
 /// Touches every code.
 #[derive(Default)]
-struct Sum(i64);
+pub(crate) struct Sum(i64);
 
 impl Sink for Sum {
     fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()> {
