@@ -345,6 +345,14 @@ mod tests {
     }
 
     #[test]
+    fn every_form_is_documented() {
+        let page = include_str!("../../docs/simulator.md").replace("\\|", "|");
+        for form in FORMS.split(", ") {
+            assert!(page.contains(&format!("| `{form}` |")), "docs/simulator.md lacks {form}");
+        }
+    }
+
+    #[test]
     fn parts_and_values_that_a_board_lacks_are_refused() {
         let profile = Profile::named("rev-a").unwrap();
         for (text, expected) in [

@@ -129,7 +129,7 @@ fn is_sim(uri: &DeviceUri) -> bool {
 /// True where the analog cells are computed, whatever the digital path and the link are.
 fn simulated_cells(slot: &Slot) -> bool {
     matches!(slot.uri, DeviceUri::Sim(_) | DeviceUri::Qemu | DeviceUri::Rtl)
-        || slot.info.raw.gateware_id == spu_sim::fpga::GATEWARE_ID
+        || slot.info.is_simulated()
 }
 
 impl Bench {

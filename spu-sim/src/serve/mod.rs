@@ -4,8 +4,8 @@
 //! Each board runs in a thread of its own, connected or not: like a board with its own power
 //! supply, it keeps its program while the cable is out. One host at a time is connected. Another
 //! one at a socket is told [`InUse`](spu_protocol::error::ErrorCode::InUse) in answer to its first
-//! request; at a pseudo-terminal the operating system keeps it out if the first opened it
-//! exclusively. There is no authentication: who reaches the address has the board.
+//! request; at a pseudo-terminal it is kept out by the first one's lock, which the driver takes.
+//! There is no authentication: who reaches the address has the board.
 //!
 //! ```
 //! use spu_sim::serve::{self, Endpoint};
