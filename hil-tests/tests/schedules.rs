@@ -111,6 +111,33 @@ fn faults_of_link_and_board() {
     schedules(5000, events());
 }
 
+/// A block, or the end of an acquisition, that comes when the next one runs is not taken for its
+/// own. (A soak found it taken.) The first fault makes an event late, the second loses one that
+/// would show that it is.
+#[test]
+fn late_events_are_those_of_their_own_acquisition() {
+    let mut cache = Cache::default();
+    for stream in [false, true] {
+        let sampling = |frames| Sampling { frames, decimation: 3, stream, realtime: false };
+        let call = |frames| (Call::LoadAndAcquire(sampling(frames)), Duration::from_secs(5));
+        for (late, lost) in (3..12).flat_map(|late| (late..late + 9).map(move |lost| (late, lost)))
+        {
+            let delay = LinkFault::Delay(Duration::from_millis(80));
+            let faults =
+                [(Direction::ToHost, late, delay), (Direction::ToHost, lost + 1, LinkFault::Drop)];
+            let plan = Plan {
+                seed: 0,
+                calls: vec![call(633), call(771), call(1400)],
+                faults: Schedule::script(faults),
+                events: Vec::new(),
+            };
+            let _paused = time::pause();
+            run(&plan, VIRTUAL_SLACK, &mut cache)
+                .unwrap_or_else(|violation| panic!("{faults:?}: {violation}"));
+        }
+    }
+}
+
 #[test]
 fn the_real_clock() {
     let schedules = 400;

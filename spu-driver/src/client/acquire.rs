@@ -60,6 +60,8 @@ pub(super) fn acquire<L: Link>(
     let clock = Clock::start(session);
     match run.follow(session, plan, deadline, cancel) {
         Ok((status, outcome)) => {
+            // Every block, and the end.
+            session.events_ended(status.status.blocks + 1);
             let phases = clock.phases(session, &run);
             run.report(&status, outcome, info, plan, phases)
         }

@@ -48,6 +48,8 @@ pub(super) struct Session<L> {
     sequence: u32,
     /// Number of the last event of this session.
     last_event: Option<u32>,
+    /// Events of the acquisitions of this session that have ended.
+    past_events: u32,
     /// Time spent building and sending requests.
     pub(super) sending: Sending,
 }
@@ -75,6 +77,7 @@ impl<L: Link> Session<L> {
             id: 0,
             sequence: 0,
             last_event: None,
+            past_events: 0,
             sending: Sending::default(),
         }
     }
@@ -144,6 +147,7 @@ impl<L: Link> Session<L> {
                     self.id = hello.session;
                     self.sequence = 0;
                     self.last_event = None;
+                    self.past_events = 0;
                     self.wire.stats.sessions += 1;
                     return Ok(hello);
                 }
@@ -299,6 +303,13 @@ impl<L: Link> Session<L> {
         });
         wire.stats.stale_frames += stale;
         Ok(heard?.is_some())
+    }
+
+    /// An acquisition ended for which the device sent so many events. One of them that comes only
+    /// now is not taken for one of the next acquisition.
+    pub(super) fn events_ended(&mut self, events: u64) {
+        self.past_events = self.past_events.wrapping_add(events as u32);
+        self.last_event = Some(self.past_events.wrapping_sub(1));
     }
 
     /// Asks the device to stop, without waiting for its answer, and ends the session. For where no
