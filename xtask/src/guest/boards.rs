@@ -1,8 +1,7 @@
-//! What is outside of the machine at the other ends of its ports: simulated boards, and an echo.
+//! What is outside of the machine at the other ends of its ports: simulated boards, and
+//! what they are compared with.
 
 use std::io::{BufRead, BufReader};
-#[cfg(unix)]
-use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -58,22 +57,37 @@ impl Drop for Board {
     }
 }
 
-/// Sends back whatever comes on the socket `name` in `folder`, to the first that connects.
+/// What is there beside boards, to compare them with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plain {
+    /// Sends back what it gets.
+    Echo,
+    /// Sends without end.
+    Source,
+}
+
+/// Is this for the first that connects to the socket `name` in `folder`.
 ///
 /// # Errors
 /// Where there can be no such socket.
 #[cfg(unix)]
-pub(super) fn echo(folder: &Path, name: &str) -> Result<()> {
+pub(super) fn plain(what: Plain, folder: &Path, name: &str) -> Result<()> {
+    use std::io::{Read, Write};
+
     let path = folder.join(name);
     // Of an earlier run.
     let _ = std::fs::remove_file(&path);
     let listener = std::os::unix::net::UnixListener::bind(&path)
         .with_context(|| format!("{} cannot be a socket", path.display()))?;
+    // Ends with an error when the machine does.
     std::thread::spawn(move || -> std::io::Result<()> {
         let (mut socket, _) = listener.accept()?;
-        let mut buffer = [0; 4096];
+        let mut buffer = [0x5A; 16 * 1024];
         loop {
-            let count = socket.read(&mut buffer)?;
+            let count = match what {
+                Plain::Source => buffer.len(),
+                Plain::Echo => socket.read(&mut buffer)?,
+            };
             if count == 0 {
                 return Ok(());
             }
@@ -85,6 +99,6 @@ pub(super) fn echo(folder: &Path, name: &str) -> Result<()> {
 
 /// The machine does not run here.
 #[cfg(not(unix))]
-pub(super) fn echo(_folder: &Path, _name: &str) -> Result<()> {
+pub(super) fn plain(_what: Plain, _folder: &Path, _name: &str) -> Result<()> {
     anyhow::bail!("there are no Unix sockets here")
 }

@@ -13,8 +13,9 @@ use super::image::{Image, Tools};
 
 /// The boards' sockets, and the names of the ports through which the machine reaches them.
 pub(super) const BOARDS: [&str; 2] = ["usb", "serial"];
-/// The same of what sends back all that it gets.
+/// The same of what sends back all that it gets, and of what sends without end.
 pub(super) const ECHO: &str = "echo";
+pub(super) const SOURCE: &str = "source";
 
 /// A machine that runs. Dropped, it is stopped.
 pub(super) struct Machine {
@@ -49,7 +50,7 @@ impl Machine {
             .arg(format!("file,id=console,path={}", console.display()))
             .args(["-serial", "chardev:console", "-serial", "stdio"])
             .args(["-device", "virtio-serial-pci"]);
-        for name in BOARDS.iter().chain([&ECHO]) {
+        for name in BOARDS.iter().chain([&ECHO, &SOURCE]) {
             let socket = image.folder().join(name);
             command
                 .arg("-chardev")

@@ -88,7 +88,8 @@ fn boot(
     // Outside of the machine: emulated, they would take most of its time.
     let boards = machine::BOARDS.map(|name| boards::serve(image.folder(), name));
     let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
-    boards::echo(image.folder(), machine::ECHO)?;
+    boards::plain(boards::Plain::Echo, image.folder(), machine::ECHO)?;
+    boards::plain(boards::Plain::Source, image.folder(), machine::SOURCE)?;
     let mut suites: Vec<String> = vec!["--unplugs".into(), args.unplugs.to_string()];
     suites.extend(["--serial".into(), boards[0].serial.clone()]);
     suites.extend(only.iter().flat_map(|suite| ["--only".into(), suite.clone()]));

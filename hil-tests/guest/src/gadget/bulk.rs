@@ -27,6 +27,8 @@ pub(super) struct Ports {
     pub(super) board: File,
     /// Sends back what it gets.
     pub(super) echo: File,
+    /// Sends without end.
+    pub(super) source: File,
 }
 
 /// Starts the threads of the interface. They end with the process.
@@ -39,10 +41,14 @@ pub(super) fn start(
 ) {
     let (outbox, inbox) = sync_channel(PIECES);
     let ports = Arc::new(ports);
-    for mode in [Mode::Board, Mode::FarEcho] {
+    for mode in [Mode::Board, Mode::FarEcho, Mode::FarSource] {
         let (ports, outbox, shared) = (Arc::clone(&ports), outbox.clone(), Arc::clone(shared));
         thread::spawn(move || {
-            let port = if mode == Mode::Board { &ports.board } else { &ports.echo };
+            let port = match mode {
+                Mode::FarEcho => &ports.echo,
+                Mode::FarSource => &ports.source,
+                _ => &ports.board,
+            };
             listen(port, mode, &outbox, &shared);
         });
     }
@@ -84,7 +90,7 @@ fn receive(
                 Mode::Board => drop((&ports.board).write_all(&bytes)),
                 Mode::FarEcho => drop((&ports.echo).write_all(&bytes)),
                 Mode::Echo => drop(echo.send(bytes.to_vec())),
-                Mode::Source => {}
+                Mode::Source | Mode::FarSource => {}
             },
             Ok(None) => {}
             Err(_unplugged) => {
@@ -106,7 +112,12 @@ fn receive_one(receiver: &mut EndpointReceiver) -> io::Result<Option<BytesMut>> 
 /// Takes what is sent outside, for the host in this mode.
 fn listen(mut port: &File, mode: Mode, outbox: &SyncSender<Vec<u8>>, shared: &Shared) {
     let mut buffer = vec![0; TRANSFER];
-    while let Ok(count) = port.read(&mut buffer) {
+    loop {
+        // What would never end is left there until it is wanted.
+        while mode == Mode::FarSource && shared.mode() != mode {
+            thread::sleep(LOOK);
+        }
+        let Ok(count) = port.read(&mut buffer) else { return };
         if count == 0 {
             thread::sleep(PAUSE);
         } else if shared.is_enabled()
@@ -146,7 +157,8 @@ fn send(mut sender: EndpointSender, inbox: &Receiver<Vec<u8>>, shared: &Shared) 
 /// Sends bytes so that they arrive at once: the last packet is a short one.
 fn send_one(sender: &mut EndpointSender, bytes: Bytes, mode: Mode) -> io::Result<()> {
     let packet = sender.max_packet_size()?;
-    let whole = mode != Mode::Source && bytes.len().is_multiple_of(packet);
+    let endless = matches!(mode, Mode::Source | Mode::FarSource);
+    let whole = !endless && bytes.len().is_multiple_of(packet);
     sender.send(bytes)?;
     if whole { sender.send(Bytes::new()) } else { Ok(()) }
 }

@@ -40,6 +40,8 @@ enum Mode {
     FarEcho,
     /// It sends without end.
     Source,
+    /// Something outside, as far away as the board, sends without end.
+    FarSource,
 }
 
 /// What the threads of the vendor-specific interface share.
@@ -56,6 +58,7 @@ impl Shared {
             1 => Mode::Echo,
             2 => Mode::FarEcho,
             3 => Mode::Source,
+            4 => Mode::FarSource,
             _ => Mode::Board,
         }
     }
@@ -94,7 +97,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     );
     let controller = default_udc().context("there is no USB device controller")?;
     let mut gadget = gadget.register().context("the gadget is refused")?;
-    let ports = bulk::Ports { board: port::open("usb")?, echo: port::open("echo")? };
+    let ports = bulk::Ports {
+        board: port::open("usb")?,
+        echo: port::open("echo")?,
+        source: port::open("source")?,
+    };
     bulk::start(ports, receiver, sender, custom, &shared);
     serial::start(port::open("serial")?, tty.tty().context("no gadget tty")?);
     gadget.bind(Some(&controller)).context("the gadget cannot be plugged in")?;
@@ -120,6 +127,7 @@ fn obey(line: &str, gadget: &RegGadget, controller: &Udc, shared: &Shared) -> an
         "echo" => shared.set_mode(Mode::Echo),
         "far-echo" => shared.set_mode(Mode::FarEcho),
         "source" => shared.set_mode(Mode::Source),
+        "far-source" => shared.set_mode(Mode::FarSource),
         other => bail!("no such command: {other:?}"),
     }
     Ok(())

@@ -5,81 +5,113 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rusb::{Context, DeviceHandle, Direction, UsbContext};
 use spu_driver::link::ids;
-use spu_driver::{Deadline, DeviceUri, Link as _, open};
+use spu_driver::{Deadline, DeviceUri, NullSink, open};
 
 use super::plug::{self, Plug};
-use super::program::{record, soon, streamed};
+use super::program::{program, soon, streamed};
 use crate::report::Report;
 
 /// Bytes of a round trip. A ping of these is a frame of some more.
 const ROUND_TRIP: usize = 64;
-const ROUND_TRIPS: usize = 400;
-/// Bytes that are copied plainly.
-const COPY: usize = 8 << 20;
+/// Round trips of a round.
+const ROUND_TRIPS: usize = 100;
+/// Bytes that are copied plainly in a round.
+const COPY: usize = 2 << 20;
 /// Frames of a stream.
-const FRAMES: u32 = 100_000;
+const FRAMES: u32 = 130_000;
 /// Bytes of a frame's samples: eight of two bytes.
 const FRAME_BYTES: f64 = 16.0;
-/// Runs, of which the median counts.
-const RUNS: usize = 3;
+/// What is compared is measured in turn, so that other work of the computer outside falls on all
+/// alike; the medians over the rounds count.
+const ROUNDS: usize = 5;
+
+/// What the rounds gave: times in microseconds, rates in bytes a second.
+#[derive(Default)]
+struct Rounds {
+    plain_trip: Vec<f64>,
+    ping: Vec<f64>,
+    added: Vec<f64>,
+    plain_copy: Vec<f64>,
+    link_copy: Vec<f64>,
+    near_copy: Vec<f64>,
+    stream: Vec<f64>,
+    ratio: Vec<f64>,
+}
 
 pub(crate) fn run(report: &mut Report, plug: &mut Plug) -> anyhow::Result<()> {
-    plug.tell("far-echo")?;
-    let plain = plain_round_trip()?;
-    plug.tell("source")?;
-    let ceiling = plain_copy()?;
     let uri = plug::usb_uri()?;
-    let link = link_copy(&uri)?;
-    plug.tell("board")?;
-    let mut device = open(&uri)?;
-    let payload = [0x5A; ROUND_TRIP];
-    let ping = percentiles((0..ROUND_TRIPS).map(|_| {
-        let start = Instant::now();
-        device.ping(&payload, Deadline::after_secs(10))?;
-        Ok(start.elapsed())
-    }))?;
-    let mut rates = Vec::new();
-    for _ in 0..RUNS {
-        let start = Instant::now();
-        let (kept, _) = record(device.as_mut(), &streamed(FRAMES), soon())?;
-        ensure!(kept.count() == u64::from(FRAMES), "frames are missing");
-        rates.push(f64::from(FRAMES) * FRAME_BYTES / start.elapsed().as_secs_f64());
+    let mut rounds = Rounds::default();
+    for _ in 0..ROUNDS {
+        round(&uri, plug, &mut rounds)?;
     }
-    rates.sort_by(f64::total_cmp);
-    let rate = rates[RUNS / 2];
+    let Rounds { plain_trip, ping, added, plain_copy, link_copy, near_copy, stream, ratio } =
+        rounds;
+    let megabytes = |rates| median(rates) / 1e6;
     report.figure(
         "link.usb.ceiling_ratio",
-        rate / ceiling,
+        median(ratio),
         &format!(
-            "samples through the driver {:.2} MB/s, bytes through its link alone {:.2} MB/s, plain bulk \
-             reads {:.2} MB/s; emulated computer",
-            rate / 1e6,
-            link / 1e6,
-            ceiling / 1e6
+            "samples through the driver {:.2} MB/s; bytes from as far away by plain bulk reads {:.2} \
+             MB/s, through the driver's link alone {:.2} MB/s; bytes from the gadget itself by plain \
+             bulk reads {:.2} MB/s; medians of {ROUNDS} rounds, emulated computer",
+            megabytes(stream),
+            megabytes(plain_copy),
+            megabytes(link_copy),
+            megabytes(near_copy),
         ),
     )?;
-    let us = |time: Duration| time.as_secs_f64() * 1e6;
     report.figure(
         "link.usb.added_p50_us",
-        us(ping.0) - us(plain.0),
+        median(added),
         &format!(
-            "ping of {ROUND_TRIP} bytes p50 {:.0} us, p99 {:.0} us; plain echo as far away p50 {:.0} us, \
-             p99 {:.0} us; emulated computer",
-            us(ping.0),
-            us(ping.1),
-            us(plain.0),
-            us(plain.1)
+            "median ping of {ROUND_TRIP} bytes {:.0} us, plain echo from as far away {:.0} us; medians \
+             of {ROUNDS} rounds, emulated computer",
+            median(ping),
+            median(plain_trip),
         ),
     )
 }
 
-/// Median and 99th percentile.
-fn percentiles(
-    times: impl Iterator<Item = anyhow::Result<Duration>>,
-) -> anyhow::Result<(Duration, Duration)> {
-    let mut times = times.collect::<anyhow::Result<Vec<_>>>()?;
-    times.sort();
-    Ok((times[times.len() / 2], times[times.len() * 99 / 100]))
+fn round(uri: &str, plug: &mut Plug, rounds: &mut Rounds) -> anyhow::Result<()> {
+    plug.tell("far-echo")?;
+    let plain_trip = plain_round_trip()?;
+    plug.tell("far-source")?;
+    let plain = plain_copy()?;
+    rounds.link_copy.push(link_copy(uri)?);
+    plug.tell("source")?;
+    rounds.near_copy.push(plain_copy()?);
+    plug.tell("board")?;
+    let mut device = open(uri)?;
+    let payload = [0x5A; ROUND_TRIP];
+    let ping = trip(|| Ok(device.ping(&payload, Deadline::after_secs(10))?))?;
+    let program = program(device.info());
+    device.load(&program, soon())?;
+    let start = Instant::now();
+    let report = device.acquire(&streamed(FRAMES), &mut NullSink, soon())?;
+    let stream = f64::from(FRAMES) * FRAME_BYTES / start.elapsed().as_secs_f64();
+    ensure!(report.kept == u64::from(FRAMES) && report.lost == 0, "frames are missing");
+    rounds.plain_trip.push(plain_trip);
+    rounds.ping.push(ping);
+    rounds.added.push(ping - plain_trip);
+    rounds.plain_copy.push(plain);
+    rounds.stream.push(stream);
+    rounds.ratio.push(stream / plain);
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Median of what it takes, in microseconds.
+fn trip(mut trip: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let times = (0..ROUND_TRIPS).map(|_| {
+        let start = Instant::now();
+        trip()?;
+        Ok(start.elapsed().as_secs_f64() * 1e6)
+    });
+    Ok(median(times.collect::<anyhow::Result<Vec<_>>>()?))
 }
 
 /// The board by libusb alone.
@@ -122,18 +154,17 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Silence after which nothing old is on its way.
 const QUIET: Duration = Duration::from_millis(300);
 
-fn plain_round_trip() -> anyhow::Result<(Duration, Duration)> {
+fn plain_round_trip() -> anyhow::Result<f64> {
     let plain = Plain::open()?;
     plain.drain();
     let sent = [0x5A; ROUND_TRIP];
     let mut received = [0; 512];
-    percentiles((0..ROUND_TRIPS).map(|_| {
-        let start = Instant::now();
+    trip(|| {
         plain.handle.write_bulk(plain.output, &sent, WAIT)?;
         let count = plain.handle.read_bulk(plain.input, &mut received, WAIT)?;
         ensure!(received[..count] == sent, "the echo is not what was sent");
-        Ok(start.elapsed())
-    }))
+        Ok(())
+    })
 }
 
 /// Bytes a second, by plain reads.
@@ -152,15 +183,12 @@ fn link_copy(uri: &str) -> anyhow::Result<f64> {
 
 /// Bytes a second that these reads give.
 fn rate(mut read: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<f64> {
-    let mut rates = Vec::new();
-    for _ in 0..RUNS {
-        let start = Instant::now();
-        let mut copied = 0;
-        while copied < COPY {
-            copied += read()?;
-        }
-        rates.push(copied as f64 / start.elapsed().as_secs_f64());
+    // What was under way before came at another rate.
+    read()?;
+    let start = Instant::now();
+    let mut copied = 0;
+    while copied < COPY {
+        copied += read()?;
     }
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[RUNS / 2])
+    Ok(copied as f64 / start.elapsed().as_secs_f64())
 }

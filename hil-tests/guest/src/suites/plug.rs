@@ -36,7 +36,7 @@ impl Plug {
         Ok(plug)
     }
 
-    /// Tells the gadget: `unplug`, `plug`, `board`, `echo`, `far-echo` or `source`.
+    /// Tells the gadget what to do.
     pub(crate) fn tell(&mut self, command: &str) -> anyhow::Result<()> {
         let pipe = self.commands.as_mut().context("the gadget has ended")?;
         pipe.write_all(format!("{command}\n").as_bytes()).context("the gadget has ended")?;
