@@ -25,7 +25,7 @@ pub fn recording(data: &[u8]) {
                     octets += bytes.len();
                 }
                 Event::Failed(failure) => octets += failure.message.len().min(2),
-                Event::Reconnected | Event::Closed => {}
+                Event::Reconnected | Event::Silence | Event::Closed => {}
             },
             Ok(None) => break,
             Err(RecordingError::Damaged { at, .. } | RecordingError::CutShort { at, .. }) => {

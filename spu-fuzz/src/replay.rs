@@ -54,6 +54,7 @@ enum Edit {
     Insert { at: u8, octets: Vec<u8>, to_device: bool },
     Fail { at: u8, read: bool, timeout: bool },
     Reconnect { at: u8 },
+    Silence { at: u8 },
     End { at: u8 },
 }
 
@@ -99,6 +100,7 @@ impl Edit {
                 insert(records, at, Event::Failed(failure));
             }
             Self::Reconnect { at } => insert(records, at, Event::Reconnected),
+            Self::Silence { at } => insert(records, at, Event::Silence),
             Self::End { at } => records.truncate(place(at)),
         }
     }
@@ -164,6 +166,7 @@ fn written(records: &[Record]) -> Vec<u8> {
                 recorder.failed(failure.during, &error);
             }
             Event::Reconnected => recorder.reconnected(),
+            Event::Silence => recorder.silence(),
             Event::Closed => break,
         }
     }

@@ -1,5 +1,6 @@
 //! `NumPy`'s `.npy`: two-dimensional arrays of floats or integers, of either byte and index order.
 
+use std::borrow::Cow;
 use std::io;
 
 use ndarray::{Array2, ArrayRef2};
@@ -9,9 +10,18 @@ use super::Wrong;
 
 /// Parses a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
-    // The reader takes memory for what the header promises before it looks at what is there.
-    if promised_entries(bytes).is_some_and(|entries| entries > bytes.len()) {
-        return Err(Wrong::file(explain(&ReadNpyError::MissingData)));
+    if let Some(header) = header(bytes) {
+        // The reader takes memory for what the header promises before it looks at what is there,
+        if promised_entries(&header).is_some_and(|entries| entries > bytes.len()) {
+            return Err(Wrong::file(explain(&ReadNpyError::MissingData)));
+        }
+        // and time that doubles with each bracket in another.
+        if nesting(&header) > MAX_NESTING {
+            return Err(Wrong::file(
+                "the header is not one that NumPy writes (brackets in brackets); save it again \
+                 with numpy.save",
+            ));
+        }
     }
     let mut result = Array2::<f64>::read_npy(bytes);
     let others = [as_type::<f32>, as_type::<i64>, as_type::<i32>];
@@ -24,9 +34,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
     result.map_err(|error| Wrong::file(explain(&error)))
 }
 
-/// The number of entries that the header promises, at most `usize::MAX`; `None` where the header is
-/// not understood, which the reader then says in its own words.
-fn promised_entries(bytes: &[u8]) -> Option<usize> {
+/// Most brackets in each other that are looked into: a header of records has four.
+const MAX_NESTING: usize = 6;
+
+/// The header's text; `None` where the file is shorter, which the reader says in its own words.
+fn header(bytes: &[u8]) -> Option<Cow<'_, str>> {
     const LENGTH_AT: usize = 8;
     let length = bytes.get(LENGTH_AT..)?;
     let (length, text) = if bytes.get(6) == Some(&1) {
@@ -36,9 +48,26 @@ fn promised_entries(bytes: &[u8]) -> Option<usize> {
         let (length, text) = length.split_first_chunk()?;
         (u32::from_le_bytes(*length) as usize, text)
     };
-    let text = String::from_utf8_lossy(text.get(..length)?);
+    Some(String::from_utf8_lossy(text.get(..length)?))
+}
+
+/// Most brackets that are open at once.
+fn nesting(header: &str) -> usize {
+    let open = header.chars().scan(0_usize, |depth, c| {
+        match c {
+            '(' | '[' | '{' => *depth += 1,
+            ')' | ']' | '}' => *depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        Some(*depth)
+    });
+    open.max().unwrap_or(0)
+}
+
+/// The number of entries that the header promises, at most `usize::MAX`.
+fn promised_entries(header: &str) -> Option<usize> {
     // The shape is the only tuple of numbers; a header may repeat it.
-    let tuples = text.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let tuples = header.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
     tuples.filter(|tuple| !tuple.contains(['\'', '"'])).map(entries).max()
 }
 
@@ -128,8 +157,8 @@ mod tests {
     #[test]
     fn sizes_beyond_the_file_are_refused_before_they_take_memory() {
         let whole = render(&array![[1.0, 2.0], [3.0, 4.0]]).unwrap();
-        assert_eq!(promised_entries(&whole), Some(4));
-        let header = String::from_utf8_lossy(&whole[10..128]).into_owned();
+        let header = header(&whole).unwrap().into_owned();
+        assert_eq!(promised_entries(&header), Some(4));
         for shape in [
             "(1000000, 1000000)",
             "(4294967296, 4294967296)",
@@ -142,6 +171,16 @@ mod tests {
             let wrong = parse(&bytes).expect_err(shape);
             assert!(wrong.what.contains("truncated"), "{wrong:?}");
         }
+    }
+
+    /// The reader would need 2^20 times as long as for one bracket.
+    #[test]
+    fn nested_headers_are_refused_before_they_take_time() {
+        let text = "{".repeat(20) + "\n";
+        let length = (text.len() as u16).to_le_bytes();
+        let bytes = [b"\x93NUMPY\x01\x00", &length[..], text.as_bytes()].concat();
+        let wrong = parse(&bytes).expect_err("nested");
+        assert!(wrong.what.contains("brackets in brackets"), "{wrong:?}");
     }
 
     #[test]

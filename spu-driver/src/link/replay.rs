@@ -21,10 +21,10 @@ use crate::time;
 ///
 /// Octets from the device are given in their order, those that the recorded host had before it
 /// sent a request before this host sends the same. Requests are compared frame by frame; the first
-/// that differs fails, and says how. Only repeats are free, since they hang on time: a request
-/// that the recorded host repeated need not be repeated, and one that this host repeats is not
-/// looked for. Pauses are not reproduced; where the host waits for nothing to come (polling, a
-/// device that was silent), it waits as long as it chooses to.
+/// that differs fails, and says how. Where the recorded host waited in vain, this one does, as long
+/// as it chooses to, so that it gives up and repeats requests where the recorded one did; other
+/// pauses are not reproduced. A request that only one of the hosts repeats is no difference, since
+/// repeating hangs on time.
 pub struct Replay<R = BufReader<File>> {
     reader: Reader<R>,
     name: String,
@@ -47,8 +47,12 @@ enum Next {
     /// Octets from the device, from this one on.
     Octets(Vec<u8>, usize),
     Request(Request),
+    /// A write that ends no request: a delimiter, or part of a frame.
+    Bare,
     Failed(Failure),
     Reconnected,
+    /// A read in vain.
+    Silence,
 }
 
 #[derive(Clone, PartialEq)]
@@ -128,20 +132,27 @@ impl<R: Read> Replay<R> {
                         // What is no frame the device passed over, and so does this.
                         self.next.extend(request(content).map(Next::Request));
                     }
+                    if self.next.is_empty() {
+                        self.next.push_back(Next::Bare);
+                    }
                 }
                 Event::FromDevice(bytes) => self.next.push_back(Next::Octets(bytes, 0)),
                 Event::Failed(failure) => self.next.push_back(Next::Failed(failure)),
                 Event::Reconnected => self.next.push_back(Next::Reconnected),
+                Event::Silence => self.next.push_back(Next::Silence),
                 Event::Closed => self.end = Some(End::Closed),
             }
         }
     }
 
-    /// Passes over requests that the recorded host repeated.
+    /// Passes over requests that the recorded host repeated, its waits, and its bare delimiters.
     fn skip_repeats(&mut self) {
         loop {
             self.fill();
             match self.next.front() {
+                Some(Next::Silence | Next::Bare) => {
+                    self.next.pop_front();
+                }
                 Some(Next::Request(request)) if self.last.as_ref() == Some(request) => {
                     self.next.pop_front();
                 }
@@ -152,6 +163,19 @@ impl<R: Read> Replay<R> {
 
     /// Compares a request of this host with the recorded one.
     fn compare(&mut self, request: Request) -> Result<(), Error> {
+        // What the recorded host had by one read, a host with a smaller buffer has by several.
+        let begun = match self.next.front() {
+            Some(Next::Octets(_, at)) if *at > 0 => self.next.pop_front(),
+            _ => None,
+        };
+        let result = self.compare_next(request);
+        if let Some(octets) = begun {
+            self.next.push_front(octets);
+        }
+        result
+    }
+
+    fn compare_next(&mut self, request: Request) -> Result<(), Error> {
         self.fill();
         let repeated = self.last.as_ref() == Some(&request);
         match self.next.front() {
@@ -182,6 +206,10 @@ impl<R: Read> Replay<R> {
             }
             Some(Next::Reconnected) => {
                 format!("{sent} is sent where the recorded host had the link come back")
+            }
+            // Passed over above.
+            Some(Next::Silence | Next::Bare) => {
+                format!("{sent} is sent where the recorded host waited")
             }
             None if matches!(self.end, Some(End::Closed)) => {
                 format!("{sent} is sent where the recorded run was over")
@@ -220,26 +248,32 @@ impl<R: Read> Replay<R> {
 
 impl<R: Read + Send> Link for Replay<R> {
     fn write(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), Error> {
-        let mut bytes = bytes;
+        let (mut bytes, mut bare) = (bytes, true);
         while let Some(content) = self.host.next(&mut bytes) {
             if let Some(request) = request(content) {
+                bare = false;
                 self.compare(request)?;
             }
         }
         self.fill();
+        if bare && let Some(Next::Bare) = self.next.front() {
+            self.next.pop_front();
+            self.fill();
+        }
         self.failure(During::Write, deadline).map_or(Ok(()), Err)
     }
 
     fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error> {
         let mut count = 0;
         while count < buffer.len() {
-            if count == 0 {
-                self.skip_repeats();
-            } else {
-                self.fill();
-            }
+            self.fill();
             let Some(Next::Octets(octets, at)) = self.next.front_mut() else { break };
             let part = &octets[*at..];
+            // A further read is added as a whole or not at all: a host that asks something in the
+            // middle of it has had all of it.
+            if count > 0 && part.len() > buffer.len() - count {
+                break;
+            }
             let taken = part.len().min(buffer.len() - count);
             buffer[count..count + taken].copy_from_slice(&part[..taken]);
             count += taken;
@@ -264,7 +298,10 @@ impl<R: Read + Send> Link for Replay<R> {
         if cut {
             return Err(self.stops());
         }
-        // The recorded host gave up waiting here, or was done.
+        // The recorded host waited in vain here, gave up, or was done.
+        if let Some(Next::Silence) = self.next.front() {
+            self.next.pop_front();
+        }
         time::sleep(deadline.left());
         Ok(0)
     }

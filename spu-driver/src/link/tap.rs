@@ -39,12 +39,12 @@ impl<L: Link> Link for Tap<L> {
 
     fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error> {
         match self.link.read(buffer, deadline) {
+            Ok(0) => {
+                self.recorder.silence();
+                Ok(0)
+            }
             Ok(count) => {
-                if let Some(bytes) = buffer.get(..count)
-                    && count > 0
-                {
-                    self.recorder.from_device(bytes);
-                }
+                self.recorder.from_device(buffer.get(..count).unwrap_or_default());
                 Ok(count)
             }
             Err(error) => {

@@ -112,7 +112,7 @@ impl<R: Read> Frames<R> {
                     self.from_device = Stream::default();
                     (false, Content::Reconnected)
                 }
-                Event::Closed => continue,
+                Event::Silence | Event::Closed => continue,
             };
             return Ok(Some(FrameRecord { time, to_device, content }));
         }

@@ -68,6 +68,8 @@ pub enum Event {
     Failed(Failure),
     /// The link came back after a disconnection.
     Reconnected,
+    /// The host read in vain, once or more, before what follows came.
+    Silence,
     /// The recording was closed in order.
     Closed,
 }
@@ -113,6 +115,7 @@ mod kind {
     pub(super) const FROM_DEVICE: u8 = 2;
     pub(super) const FAILED: u8 = 3;
     pub(super) const RECONNECTED: u8 = 4;
+    pub(super) const SILENCE: u8 = 5;
     pub(super) const CLOSED: u8 = 255;
 }
 

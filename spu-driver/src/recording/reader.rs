@@ -167,6 +167,7 @@ fn event(number: u8, data: Vec<u8>) -> Option<Event> {
             })
         }
         kind::RECONNECTED if data.is_empty() => Event::Reconnected,
+        kind::SILENCE if data.is_empty() => Event::Silence,
         kind::CLOSED if data.len() == size_of::<u64>() => Event::Closed,
         _ => return None,
     })

@@ -21,6 +21,8 @@ pub struct Recorder {
     out: Option<Box<dyn Write + Send>>,
     start: Instant,
     records: u64,
+    /// Time of the first read since the last record, if it gave nothing.
+    silence: Option<Duration>,
     /// The record under construction.
     buffer: Vec<u8>,
     health: Health,
@@ -59,6 +61,7 @@ impl Recorder {
             out: Some(out),
             start: now(),
             records: 0,
+            silence: None,
             buffer: Vec::new(),
             health: Health::default(),
         })
@@ -71,12 +74,19 @@ impl Recorder {
 
     /// Records that the host sends these octets.
     pub fn to_device(&mut self, bytes: &[u8]) {
+        // That the host had nothing to read before it went on needs no record.
+        self.silence = None;
         self.bytes(kind::TO_DEVICE, bytes);
     }
 
     /// Records that these octets came.
     pub fn from_device(&mut self, bytes: &[u8]) {
         self.bytes(kind::FROM_DEVICE, bytes);
+    }
+
+    /// Records that a read gave nothing: once, before what comes next.
+    pub fn silence(&mut self) {
+        self.silence.get_or_insert_with(|| now().saturating_duration_since(self.start));
     }
 
     /// Records that the link failed.
@@ -102,8 +112,15 @@ impl Recorder {
     }
 
     fn record(&mut self, kind: u8, data: &[&[u8]]) {
-        let Some(out) = &mut self.out else { return };
+        if let Some(time) = self.silence.take() {
+            self.put(kind::SILENCE, time, &[]);
+        }
         let time = now().saturating_duration_since(self.start);
+        self.put(kind, time, data);
+    }
+
+    fn put(&mut self, kind: u8, time: Duration, data: &[&[u8]]) {
+        let Some(out) = &mut self.out else { return };
         encode_record(&mut self.buffer, kind, time, data);
         match out.write_all(&self.buffer) {
             Ok(()) => self.records += 1,
@@ -119,6 +136,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
+        self.silence = None;
         self.record(kind::CLOSED, &[&self.records.to_le_bytes()]);
     }
 }

@@ -107,7 +107,7 @@ fn data_len(event: &Event) -> usize {
     match event {
         Event::ToDevice(bytes) | Event::FromDevice(bytes) => bytes.len(),
         Event::Failed(failure) => 2 + failure.message.len(),
-        Event::Reconnected => 0,
+        Event::Reconnected | Event::Silence => 0,
         Event::Closed => 8,
     }
 }

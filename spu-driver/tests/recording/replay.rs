@@ -1,13 +1,15 @@
 //! A recorded run comes out of its recording again, and another is refused.
 
 use std::path::Path;
+use std::time::Duration;
 
 use spu_driver::link::Replay;
-use spu_driver::{Client, Device, Error, open, time};
+use spu_driver::link::faulty::{Direction, LinkFault, Schedule};
+use spu_driver::{Client, Deadline, Device, Error, FaultyLink, Link, open, time};
 use spu_protocol::header::{Header, Kind};
 use spu_protocol::opcode::Opcode;
 
-use crate::support::{Fate, Faulty, URI, board, everything, record, replay, soon};
+use crate::support::{URI, board, everything, record, replay, soon};
 
 #[test]
 fn a_run_is_what_it_is_without_a_tap_and_comes_out_of_its_recording() {
@@ -18,30 +20,28 @@ fn a_run_is_what_it_is_without_a_tap_and_comes_out_of_its_recording() {
     assert!(replay(&recording, |link| everything(link, 7)) == plain);
 }
 
-/// Repeats, damage, doubles and disconnections of the recorded run happen again, without its
+/// Loss, damage, doubles, delays and disconnections of the recorded run happen again, without its
 /// pauses: the clock is virtual in both.
 #[test]
 fn a_run_with_faults_comes_out_of_its_recording() {
     let _clock = time::pause();
     let mut failures = 0;
-    for fate in [Fate::Drop, Fate::Flip, Fate::Twice, Fate::Unplug] {
-        for every in [1, 3, 11] {
-            for number in 0..9 {
-                let fates = move |frame: usize| {
-                    if frame == number || (frame > 20 && frame % (20 * every) == number) {
-                        fate
-                    } else {
-                        Fate::Deliver
-                    }
-                };
-                let (recorded, recording) = record(Faulty::new(fates), |link| everything(link, 7));
-                failures += recorded.iter().filter(|result| result.starts_with("Err")).count();
-                let again = replay(&recording, |link| everything(link, 7));
-                for (recorded, again) in recorded.iter().zip(&again) {
-                    let same = again.replace("as recorded", "a test") == *recorded;
-                    assert!(same, "{number} {every}: {recorded:.400} {again:.400}");
-                }
-            }
+    for seed in 0..120 {
+        let rate = [0.02, 0.1, 0.3, 0.6][seed as usize % 4];
+        let faults = Schedule::random(seed, rate, Duration::from_millis(400));
+        let link = FaultyLink::new(board(), faults);
+        let (recorded, recording) = record(link, |link| everything(link, 7));
+        failures += recorded.iter().filter(|result| result.starts_with("Err")).count();
+        let again = replay(&recording, |link| everything(link, 7));
+        assert_eq!(recorded.len(), again.len(), "{seed}: {:.300} {:.300}", recorded[0], again[0]);
+        for (recorded, again) in recorded.iter().zip(&again) {
+            // What a disconnected host was doing is told in the recorded link's words or the
+            // replay's.
+            let during = |result: &str| match result.find("isconnected") {
+                Some(at) => result[..at].to_owned(),
+                None => result.to_owned(),
+            };
+            assert!(during(recorded) == during(again), "{seed}: {recorded:.400} {again:.400}");
         }
     }
     assert!(failures > 20, "the faults show: {failures}");
@@ -52,7 +52,8 @@ fn a_run_with_faults_comes_out_of_its_recording() {
 fn silence_comes_out_of_its_recording() {
     let _clock = time::pause();
     let open = |link| Client::open(link, URI, soon()).err().map(|error| error.to_string());
-    let (recorded, recording) = record(Faulty::new(|_| Fate::Drop), open);
+    let lost = (0..100).map(|frame| (Direction::ToHost, frame, LinkFault::Drop));
+    let (recorded, recording) = record(FaultyLink::new(board(), Schedule::script(lost)), open);
     assert!(recorded.as_ref().is_some_and(|text| text.contains("did not finish")), "{recorded:?}");
     assert_eq!(replay(&recording, open), recorded);
 }
@@ -133,4 +134,36 @@ fn replay_opens_by_its_uri() {
     assert!(error.to_string().contains("--record"), "{error}");
     let error = Replay::open(Path::new(env!("CARGO_MANIFEST_DIR"))).err().expect("a directory");
     assert!(matches!(&error, Error::Recording(_)), "{error}");
+}
+
+/// A host that reads in smaller pieces than the recorded one.
+#[test]
+fn a_host_with_a_smaller_buffer_replays_too() {
+    let (recorded, recording) = record(board(), |link| everything(link, 7));
+    for most in [1000, 5000, 9000] {
+        let again = replay(&recording, |link| everything(Box::new(Sips(link, most)), 7));
+        assert!(again == recorded, "{most}");
+    }
+}
+
+/// Reads at most so many octets at once.
+struct Sips(Box<dyn Link>, usize);
+
+impl Link for Sips {
+    fn write(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), Error> {
+        self.0.write(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error> {
+        let most = buffer.len().min(self.1);
+        self.0.read(&mut buffer[..most], deadline)
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn nonce(&mut self) -> Option<u64> {
+        self.0.nonce()
+    }
 }

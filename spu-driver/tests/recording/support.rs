@@ -1,6 +1,5 @@
 //! A simulated board behind a tap, and a link that misbehaves.
 
-use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Cursor, Write};
 use std::num::NonZeroU32;
@@ -11,11 +10,10 @@ use spu_driver::recording::{Reader, Recorder};
 use spu_driver::sim::sim_board;
 use spu_driver::uri::SimOptions;
 use spu_driver::{
-    AcquirePlan, BoardInfo, Client, Deadline, Device, Error, FrameBlock, Link, Phases, Program,
+    AcquirePlan, BoardInfo, Client, Deadline, Device, FrameBlock, Link, Phases, Program,
     ResetLevel, Sink,
 };
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, Ticks};
-use spu_protocol::codec::DELIMITER;
 use spu_protocol::regs;
 
 pub(crate) const URI: &str = "sim:profile=rev-a,seed=5,copy=0";
@@ -64,92 +62,6 @@ pub(crate) fn record<T>(
 pub(crate) fn replay<T>(recording: &[u8], run: impl FnOnce(Box<dyn Link>) -> T) -> T {
     let reader = Reader::new(Cursor::new(recording.to_vec())).unwrap();
     run(Box::new(Replay::new(reader, "memory".into())))
-}
-
-/// What a link does to a frame from the device.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Deliver,
-    Drop,
-    Flip,
-    Twice,
-    Unplug,
-}
-
-/// A link whose frames from the device have each the fate that a function of their number tells.
-/// It comes back when reconnected.
-pub(crate) struct Faulty<F> {
-    inner: InProcess,
-    fate: F,
-    frames: usize,
-    partial: Vec<u8>,
-    ready: VecDeque<u8>,
-    gone: bool,
-}
-
-impl<F: FnMut(usize) -> Fate + Send> Faulty<F> {
-    pub(crate) fn new(fate: F) -> Self {
-        let (partial, ready) = (Vec::new(), VecDeque::new());
-        Self { inner: board(), fate, frames: 0, partial, ready, gone: false }
-    }
-}
-
-impl<F: FnMut(usize) -> Fate + Send> Link for Faulty<F> {
-    fn write(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), Error> {
-        if self.gone {
-            return Err(Error::Disconnected { during: "a test" });
-        }
-        self.inner.write(bytes, deadline)
-    }
-
-    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, Error> {
-        while self.ready.is_empty() && !self.gone {
-            let mut chunk = [0; 512];
-            let count = self.inner.read(&mut chunk, deadline)?;
-            if count == 0 {
-                return Ok(0);
-            }
-            for &byte in &chunk[..count] {
-                self.partial.push(byte);
-                if byte != DELIMITER {
-                    continue;
-                }
-                let fate = (self.fate)(self.frames);
-                self.frames += 1;
-                let mut frame = std::mem::take(&mut self.partial);
-                match fate {
-                    Fate::Deliver => self.ready.extend(frame),
-                    Fate::Drop => {}
-                    Fate::Flip => {
-                        // No bit makes it a delimiter.
-                        frame[1] ^= if frame[1] == 0x10 { 0x20 } else { 0x10 };
-                        self.ready.extend(frame);
-                    }
-                    Fate::Twice => {
-                        self.ready.extend(frame.iter());
-                        self.ready.extend(frame);
-                    }
-                    Fate::Unplug => self.gone = true,
-                }
-            }
-        }
-        if self.ready.is_empty() {
-            return Err(Error::Disconnected { during: "a test" });
-        }
-        let count = self.ready.len().min(buffer.len());
-        self.ready.drain(..count).zip(buffer).for_each(|(byte, into)| *into = byte);
-        Ok(count)
-    }
-
-    fn describe(&self) -> String {
-        "a faulty link".into()
-    }
-
-    fn reconnect(&mut self, _deadline: Deadline) -> Result<(), Error> {
-        self.gone = false;
-        self.partial.clear();
-        Ok(())
-    }
 }
 
 pub(crate) fn plan(count: u32) -> AcquirePlan {

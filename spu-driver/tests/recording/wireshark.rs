@@ -5,14 +5,17 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use spu_driver::FaultyLink;
+use spu_driver::link::faulty::{Direction, LinkFault, Schedule};
 use spu_driver::recording::{Content, FrameRecord, Frames, Reader, pcapng};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::Kind;
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::acquire::State;
 
-use crate::support::{Fate, Faulty, everything, record};
+use crate::support::{board, everything, record};
 
 fn dissector() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/wireshark/spu.lua")
@@ -20,12 +23,11 @@ fn dissector() -> PathBuf {
 
 /// A recording with damage and a disconnection in it.
 fn recording() -> Vec<u8> {
-    let fate = |frame| match frame {
-        3 => Fate::Flip,
-        6 => Fate::Unplug,
-        _ => Fate::Deliver,
-    };
-    record(Faulty::new(fate), |link| everything(link, 7)).1
+    let faults = Schedule::script([
+        (Direction::ToHost, 3, LinkFault::Flip { bit: 12 }),
+        (Direction::ToHost, 6, LinkFault::Disconnect(Duration::from_millis(10))),
+    ]);
+    record(FaultyLink::new(board(), faults), |link| everything(link, 7)).1
 }
 
 fn frames(recording: &[u8]) -> Vec<FrameRecord> {
