@@ -63,7 +63,10 @@ fn follow(mut custom: Custom, shared: &Shared) {
     loop {
         match custom.event() {
             Ok(Event::Enable) => shared.enabled.store(true, Ordering::Relaxed),
-            Ok(Event::Disable | Event::Unbind) => shared.enabled.store(false, Ordering::Relaxed),
+            Ok(Event::Disable | Event::Unbind) => {
+                shared.enabled.store(false, Ordering::Relaxed);
+                shared.unplugged.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(Event::SetupHostToDevice(request)) => drop(request.halt()),
             Ok(Event::SetupDeviceToHost(request)) => drop(request.halt()),
             Ok(_) => {}
@@ -132,6 +135,7 @@ fn listen(mut port: &File, mode: Mode, outbox: &SyncSender<Vec<u8>>, shared: &Sh
 /// Sends to the host.
 fn send(mut sender: EndpointSender, inbox: &Receiver<Vec<u8>>, shared: &Shared) {
     let block = Bytes::from(vec![0x5A; TRANSFER]);
+    let mut unplugged = 0;
     loop {
         let next = match shared.mode() {
             Mode::Source if shared.is_enabled() => block.clone(),
@@ -147,6 +151,12 @@ fn send(mut sender: EndpointSender, inbox: &Receiver<Vec<u8>>, shared: &Shared) 
                 Err(_) => continue,
             },
         };
+        // Errors of what was on its way when the plug was pulled are not those of what comes now.
+        let times = shared.unplugged.load(Ordering::Relaxed);
+        if times != unplugged {
+            unplugged = times;
+            let _ = sender.cancel();
+        }
         // While unplugged, what is on its way is lost.
         if shared.is_enabled() && send_one(&mut sender, next, shared.mode()).is_err() {
             let _ = sender.cancel();

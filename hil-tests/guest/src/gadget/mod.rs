@@ -10,7 +10,7 @@ mod serial;
 
 use std::io::BufRead;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
 use spu_driver::link::ids;
@@ -50,6 +50,8 @@ struct Shared {
     mode: AtomicU8,
     /// The host has configured the interface.
     enabled: AtomicBool,
+    /// Times that this has ended.
+    unplugged: AtomicU32,
 }
 
 impl Shared {

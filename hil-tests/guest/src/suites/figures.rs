@@ -74,12 +74,12 @@ pub(crate) fn run(report: &mut Report, plug: &mut Plug) -> anyhow::Result<()> {
 
 fn round(uri: &str, plug: &mut Plug, rounds: &mut Rounds) -> anyhow::Result<()> {
     plug.tell("far-echo")?;
-    let plain_trip = plain_round_trip()?;
+    let plain_trip = plain_round_trip().context("plain echo")?;
     plug.tell("far-source")?;
-    let plain = plain_copy()?;
+    let plain = plain_copy().context("plain reads from afar")?;
     rounds.link_copy.push(link_copy(uri)?);
     plug.tell("source")?;
-    rounds.near_copy.push(plain_copy()?);
+    rounds.near_copy.push(plain_copy().context("plain reads")?);
     plug.tell("board")?;
     let mut device = open(uri)?;
     let payload = [0x5A; ROUND_TRIP];
