@@ -12,10 +12,9 @@ use super::{Command, Inbox, ServeError};
 use crate::board::SimBoard;
 use spu_firmware::Activity;
 
-/// Octets of a batch where no host is connected.
-const BATCH: usize = 64 * 1024;
-/// The board is left at work for this long before the host is heard again, if it sends less than
-/// a batch.
+/// The board is left at work until it has sent this much, or for [`SLICE`], before the host is
+/// heard again: a system call serves many frames.
+const BURST: usize = 64 * 1024;
 const SLICE: Duration = Duration::from_micros(500);
 /// The board waits while this much is on its way to a host that does not read.
 const MOST_PENDING: usize = 512 * 1024;
@@ -56,7 +55,7 @@ impl Engine {
             inbox,
             host: None,
             visitors: Vec::new(),
-            pending: Vec::with_capacity(MOST_PENDING + BATCH),
+            pending: Vec::with_capacity(MOST_PENDING + BURST),
             sent: 0,
             buffer: vec![0; READ].into(),
         }
@@ -65,8 +64,7 @@ impl Engine {
     /// Serves until told to stop.
     pub(super) fn run(mut self) -> Result<(), ServeError> {
         while self.obey() {
-            let worked = self.work();
-            self.send();
+            let worked = self.burst();
             self.wait(worked).map_err(|source| ServeError::Io {
                 uri: self.port.uri(),
                 what: "waiting for a host",
@@ -114,11 +112,30 @@ impl Engine {
         self.sent = 0;
     }
 
-    /// Lets the board work for a while; false if it has nothing to do, or no room for the outcome.
-    fn work(&mut self) -> bool {
+    /// Lets the board work for a while and sends what it says, batch by batch; false if it has
+    /// nothing to do, or no room for the outcome.
+    fn burst(&mut self) -> bool {
         let start = Instant::now();
-        let enough =
-            self.pending.len() + self.host.as_ref().map_or(BATCH, |host| host.wire.batch());
+        let batch = self.host.as_ref().map_or(BURST, |host| host.wire.batch());
+        let mut said = 0;
+        loop {
+            let before = self.pending.len();
+            let worked = self.work(before + batch, start);
+            said += self.pending.len() - before;
+            self.send();
+            if !worked || said >= BURST || start.elapsed() >= SLICE {
+                return worked;
+            }
+            if let Some(host) = &mut self.host {
+                // It is quicker to try than to ask.
+                host.full = false;
+            }
+        }
+    }
+
+    /// Lets the board work until so many octets are pending or the slice that began at `start` is
+    /// over; false if it has nothing to do, or no room for the outcome.
+    fn work(&mut self, enough: usize, start: Instant) -> bool {
         loop {
             if self.pending.len() - self.sent >= MOST_PENDING {
                 return false;
@@ -149,7 +166,8 @@ impl Engine {
         }
         if self.sent == self.pending.len() {
             self.forget();
-        } else if self.sent >= BATCH {
+        } else if self.sent >= BURST.max(self.pending.len() / 2) {
+            // Moving no more than has been sent.
             self.pending.drain(..self.sent);
             self.sent = 0;
         }
