@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 
@@ -46,8 +47,10 @@ fn error(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> ServeError {
 
 impl Open {
     fn new() -> Result<Self, ServeError> {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)
             .map_err(error("opening a pseudo-terminal"))?;
+        // Not every system opens one so.
+        rustix::io::fcntl_setfd(&master, FdFlags::CLOEXEC).map_err(error("setting the mode"))?;
         grantpt(&master).map_err(error("granting the terminal"))?;
         unlockpt(&master).map_err(error("unlocking the terminal"))?;
         rustix::io::ioctl_fionbio(&master, true).map_err(error("setting the mode"))?;

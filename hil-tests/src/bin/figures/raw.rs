@@ -45,7 +45,7 @@ pub(crate) fn pty() -> anyhow::Result<Ends> {
     use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
     use std::fs::File;
 
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     grantpt(&master)?;
     unlockpt(&master)?;
     let name = ptsname(&master, Vec::new())?;
