@@ -140,7 +140,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Sends a request and waits for its answer; events are dropped.
+    /// Sends a request and waits for its answer; events before it are dropped.
     pub(crate) fn call(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<Answer> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -152,17 +152,21 @@ impl Remote {
                     Err(error) if error.kind() == ErrorKind::TimedOut => break,
                     other => other?,
                 }
-                for (header, payload) in self.frames.drain(..) {
+                let answer = self.frames.iter().position(|(header, _)| {
                     let ours = header.kind != Kind::Event as u8 && header.opcode == opcode as u16;
-                    if ours && header.sequence == self.sequence {
-                        return Ok(match exact::<ErrorReply>(&payload) {
-                            Some(error) if header.kind == Kind::Error as u8 => {
-                                Err(ErrorCode::from_u16(error.code).unwrap())
-                            }
-                            _ => Ok(payload),
-                        });
-                    }
+                    ours && header.sequence == self.sequence
+                });
+                if let Some((header, payload)) =
+                    answer.and_then(|at| self.frames.drain(..=at).next_back())
+                {
+                    return Ok(match exact::<ErrorReply>(&payload) {
+                        Some(error) if header.kind == Kind::Error as u8 => {
+                            Err(ErrorCode::from_u16(error.code).unwrap())
+                        }
+                        _ => Ok(payload),
+                    });
                 }
+                self.frames.clear();
             }
             assert!(Instant::now() < end, "no answer to {opcode:?}");
         }
