@@ -38,8 +38,9 @@ pub(crate) type Block = [u8; BLOCK_OCTETS];
 #[derive(Debug)]
 pub(crate) struct Acquisition {
     state: State,
-    /// How it ends, from when that is known until the host was told.
-    ending: Option<State>,
+    /// How it ends, from when that is known until the host was told; [`State::Idle`] otherwise. Not
+    /// an option, whose `None` would not be zero: see [`Dispatcher::new`](crate::Dispatcher::new).
+    ending: State,
     /// The sequencer was running when last seen.
     running: bool,
     streams: bool,
@@ -69,7 +70,7 @@ impl Acquisition {
     pub(crate) const fn new() -> Self {
         Self {
             state: State::Idle,
-            ending: None,
+            ending: State::Idle,
             running: false,
             streams: false,
             moments: false,
@@ -150,7 +151,7 @@ impl Acquisition {
     /// discarded and count as lost. Refuses with [`ErrorCode::Stalled`] if the sequencer does not
     /// stop; the acquisition goes on then.
     pub(crate) fn cancel(&mut self, board: &mut impl Board) -> Result<(), Refusal> {
-        if self.ending.is_none() {
+        if self.ending == State::Idle {
             sequencer::stop(board)?;
             let seen = Snapshot::read(board)?;
             self.count(&seen);
@@ -176,7 +177,7 @@ impl Acquisition {
         if !self.is_active() {
             return Activity::Idle;
         }
-        if self.ending.is_some() {
+        if self.ending != State::Idle {
             return self.conclude(board, session, output, tx);
         }
         if self.streams && self.held > 0 && self.blocks < self.granted {
@@ -304,7 +305,7 @@ impl Acquisition {
     /// Ends the acquisition; the host is told next.
     fn end(&mut self, ending: State) {
         self.state = State::Drain;
-        self.ending = Some(ending);
+        self.ending = ending;
         self.running = false;
         self.held = 0;
     }
@@ -325,14 +326,13 @@ impl Acquisition {
         output: &mut Output,
         tx: &mut impl Transmit,
     ) -> Activity {
-        let Some(ending) = self.ending else {
+        if self.ending == State::Idle {
             return Activity::Idle;
-        };
+        }
         if tx.room() < spu_protocol::codec::max_encoded(MAX_STATUS) {
             return Activity::Idle;
         }
-        self.ending = None;
-        self.state = ending;
+        self.state = core::mem::replace(&mut self.ending, State::Idle);
         let cells = session.identity.info.cells;
         let view = self.status(board, cells).unwrap_or_else(|_| {
             // The moments cannot be had: whatever came before, this has failed.

@@ -59,6 +59,8 @@ struct Core<B> {
 
 impl<B: Board> Dispatcher<B> {
     /// A dispatcher that has seen nothing. The board is first touched by a `Hello`.
+    ///
+    /// All of it but the board is zero, so that a static one takes no room in flash.
     pub const fn new(board: B) -> Self {
         Self {
             input: Input::new(),
@@ -301,7 +303,7 @@ impl<B: Board> Core<B> {
             Known::New => {}
             Known::Kept(reply) => {
                 log!(info, "request {} answered again", header.sequence);
-                self.output.answer_bytes(tx, reply.kind, header, reply.payload());
+                self.output.answer_bytes(tx, reply.kind(), header, reply.payload());
                 return Ok(());
             }
             Known::Gone => return Err(ErrorCode::ReplyGone.into()),
@@ -324,7 +326,7 @@ impl<B: Board> Core<B> {
                 );
             }
         }
-        self.output.answer_bytes(tx, reply.kind, header, reply.payload());
+        self.output.answer_bytes(tx, reply.kind(), header, reply.payload());
         Ok(())
     }
 

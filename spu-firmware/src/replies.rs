@@ -12,7 +12,9 @@ pub(crate) struct Reply {
     /// Order of execution in the session, from 1; 0 where there is none.
     age: u64,
     pub(crate) sequence: u32,
-    pub(crate) kind: Kind,
+    /// It is a refusal. Not a [`Kind`], of which none is zero: see
+    /// [`Dispatcher::new`](crate::Dispatcher::new).
+    refused: bool,
     pub(crate) opcode: u16,
     len: usize,
     buffer: [u8; MAX_REPLY],
@@ -20,7 +22,11 @@ pub(crate) struct Reply {
 
 impl Reply {
     const EMPTY: Self =
-        Self { age: 0, sequence: 0, kind: Kind::Reply, opcode: 0, len: 0, buffer: [0; MAX_REPLY] };
+        Self { age: 0, sequence: 0, refused: false, opcode: 0, len: 0, buffer: [0; MAX_REPLY] };
+
+    pub(crate) const fn kind(&self) -> Kind {
+        if self.refused { Kind::Error } else { Kind::Reply }
+    }
 
     pub(crate) fn payload(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
@@ -39,7 +45,7 @@ impl Reply {
     pub(crate) fn set_error(&mut self, error: ErrorReply) {
         let mut writer = Writer::new(&mut self.buffer);
         self.len = writer.put(&error).finish().unwrap_or(0);
-        self.kind = Kind::Error;
+        self.refused = true;
     }
 }
 
@@ -104,7 +110,7 @@ impl Replies {
         oldest.age = self.executed;
         oldest.sequence = sequence;
         oldest.opcode = opcode;
-        oldest.kind = Kind::Reply;
+        oldest.refused = false;
         oldest.len = 0;
         oldest
     }

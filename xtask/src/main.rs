@@ -1,6 +1,7 @@
 //! Code generation, checks and figures: `cargo xtask --help`.
 
 mod figures;
+mod firmware;
 mod gateware;
 mod guest;
 mod process;
@@ -26,6 +27,8 @@ enum Task {
     Regs(regs::Args),
     /// Simulate the gateware's test benches (needs Icarus Verilog)
     Gateware,
+    /// Build the firmware images, and report how much of the microcontrollers they fill
+    Firmware(firmware::Arguments),
     /// Test the USB and serial links in a virtual machine (needs QEMU)
     Guest(guest::Args),
     /// Measure the project's headline figures
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
         Task::Gateware => gateware::run(),
+        Task::Firmware(args) => firmware::run(&args),
         Task::Guest(args) => guest::run(&args),
         Task::Figures(args) => figures::run(&args),
         Task::Readme { except } => readme::run(&except),

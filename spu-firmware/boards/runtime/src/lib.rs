@@ -1,0 +1,70 @@
+//! What the images for microcontrollers share.
+//!
+//! An image sets its peripherals up, connects interrupts to [`on_receive`], [`on_transmit`] and
+//! [`on_tick`], and calls [`run`].
+#![no_std]
+
+pub mod bus;
+mod fatal;
+#[allow(unsafe_code, reason = "a global logger is an unsafe trait")]
+mod log;
+mod node;
+#[allow(unsafe_code, reason = "memory from before the program's start")]
+mod retained;
+mod ring;
+mod serial;
+#[allow(unsafe_code, reason = "reads the unused part of the stack")]
+mod stack;
+mod time;
+
+use core::marker::PhantomData;
+
+use embedded_hal::spi::SpiDevice;
+use spu_firmware::{Activity, Dispatcher};
+
+pub use log::{Log, set_log};
+pub use node::Node;
+pub use retained::{Cause, Start};
+pub use serial::{Uart, on_receive, on_transmit};
+pub use time::{TICK_HZ, Timer, on_tick};
+
+/// What the main loop does when there is nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Sleeps until an interrupt.
+    Sleep,
+    /// Goes round: an emulator that counts instructions as time needs some.
+    Spin,
+}
+
+/// Serves the host for ever. Interrupts are on.
+pub fn run<U, T, BUS>(dispatcher: &mut Dispatcher<Node<BUS, T>>, idle: Idle) -> !
+where
+    U: Uart,
+    T: Timer,
+    BUS: SpiDevice<u8>,
+{
+    let start = retained::take();
+    defmt::info!("start {}: {}", start.starts, start.cause);
+    if !start.text().is_empty() {
+        defmt::warn!("last run ended: {=[u8]:a}", start.text());
+    }
+    let mut transmitter = serial::Transmitter::<U>(PhantomData);
+    loop {
+        let begun = time::now::<T>();
+        let heard = serial::receive(dispatcher.room(), |octets| dispatcher.receive(octets)) > 0;
+        let worked = dispatcher.poll(&mut transmitter) == Activity::Worked;
+        time::served::<T>(begun);
+        if heard || worked {
+            continue;
+        }
+        // With interrupts off what comes between the questions and the sleep ends the sleep.
+        while !cortex_m::interrupt::free(|_| {
+            let wanted = time::ticked() || serial::is_wanted();
+            if !wanted && idle == Idle::Sleep {
+                cortex_m::asm::wfi();
+            }
+            wanted
+        }) {}
+    }
+}

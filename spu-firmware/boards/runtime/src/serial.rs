@@ -1,0 +1,130 @@
+//! The serial port to the host: interrupts move octets, the main loop moves queues.
+
+use core::cell::RefCell;
+
+use critical_section::Mutex;
+use spu_firmware::Transmit;
+
+use crate::ring::Ring;
+
+/// Octets that may arrive while the main loop is busy: 1.7 ms at 3 Mbaud.
+const RECEIVED: usize = 512;
+/// Octets on their way to the host: the largest frame and some replies, so that the next block is
+/// taken from the FPGA while the last one goes out.
+const SENT: usize = spu_firmware::MAX_ENCODED + 128;
+/// Octets that move in one critical section: it delays the interrupts, and so the tick.
+const AT_ONCE: usize = 64;
+
+/// A UART, as far as interrupts need it.
+pub trait Uart {
+    /// An octet that arrived.
+    fn read() -> Option<u8>;
+
+    /// Sends an octet; false if the transmitter is full.
+    fn write(octet: u8) -> bool;
+
+    /// Whether there is an interrupt when the transmitter has room.
+    fn interrupt_when_empty(on: bool);
+}
+
+/// Both directions of the port.
+struct Queues {
+    received: Ring<RECEIVED>,
+    sent: Ring<SENT>,
+    overruns: u32,
+    high_water: usize,
+    /// A block may be waiting for room, and now there is some.
+    has_room: bool,
+}
+
+static QUEUES: Mutex<RefCell<Queues>> = Mutex::new(RefCell::new(Queues {
+    received: Ring::new(),
+    sent: Ring::new(),
+    overruns: 0,
+    high_water: 0,
+    has_room: false,
+}));
+
+fn with<T>(what: impl FnOnce(&mut Queues) -> T) -> T {
+    critical_section::with(|section| what(&mut QUEUES.borrow_ref_mut(section)))
+}
+
+/// The interrupt of an octet that arrived.
+pub fn on_receive<U: Uart>() {
+    with(|queues| {
+        while let Some(octet) = U::read() {
+            if !queues.received.push(octet) {
+                queues.overruns = queues.overruns.saturating_add(1);
+            }
+        }
+        queues.high_water = queues.high_water.max(queues.received.len());
+    });
+}
+
+/// The interrupt of a transmitter that has room.
+pub fn on_transmit<U: Uart>() {
+    with(fill::<U>);
+}
+
+/// Gives the transmitter what it takes.
+fn fill<U: Uart>(queues: &mut Queues) {
+    while let Some(octet) = queues.sent.first() {
+        if !U::write(octet) {
+            return U::interrupt_when_empty(true);
+        }
+        queues.sent.consume(1);
+        queues.has_room |= queues.sent.room() == spu_firmware::MAX_ENCODED;
+    }
+    U::interrupt_when_empty(false);
+}
+
+/// Passes what arrived on, as much as `room` allows and one critical section moves; how much.
+pub(crate) fn receive(room: usize, take: impl FnOnce(&[u8])) -> usize {
+    let mut octets = [0; AT_ONCE];
+    let count = with(|queues| {
+        let front = queues.received.front();
+        let count = front.len().min(room).min(AT_ONCE);
+        let (Some(to), Some(from)) = (octets.get_mut(..count), front.get(..count)) else {
+            return 0;
+        };
+        to.copy_from_slice(from);
+        queues.received.consume(count);
+        count
+    });
+    if count > 0 {
+        take(octets.get(..count).unwrap_or_default());
+    }
+    count
+}
+
+/// True if octets have arrived, or a frame can be sent that could not.
+pub(crate) fn is_wanted() -> bool {
+    with(|queues| core::mem::take(&mut queues.has_room) || !queues.received.is_empty())
+}
+
+/// True if nothing is on its way to the host.
+pub(crate) fn is_sent() -> bool {
+    with(|queues| queues.sent.is_empty())
+}
+
+/// Octets that found no room, and the most that waited.
+pub(crate) fn receive_counters() -> (u32, u32) {
+    with(|queues| (queues.overruns, queues.high_water as u32))
+}
+
+/// Takes frames for the host.
+pub(crate) struct Transmitter<U>(pub(crate) core::marker::PhantomData<U>);
+
+impl<U: Uart> Transmit for Transmitter<U> {
+    fn room(&self) -> usize {
+        with(|queues| queues.sent.room())
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(AT_ONCE) {
+            // The dispatcher asked for the room before.
+            with(|queues| queues.sent.append(piece));
+            with(fill::<U>);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `cargo xtask firmware`: images for microcontrollers, and how much of them they fill.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SectionKind, elf};
+use serde::{Deserialize, Serialize};
+
+use crate::root;
+
+/// Arguments of `firmware`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only this board
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+    /// Keep the sizes as those that later builds are compared with
+    #[arg(long)]
+    save: bool,
+}
+
+/// A board that there is an image for.
+struct Board {
+    name: &'static str,
+    target: &'static str,
+    /// Most flash and memory, in octets.
+    budget: Size,
+}
+
+const KIB: u64 = 1024;
+
+const BOARDS: [Board; 1] = [Board {
+    name: "mps2-an386",
+    target: "thumbv7em-none-eabihf",
+    budget: Size { flash: 64 * KIB, ram: 32 * KIB },
+}];
+
+/// What an image fills, in octets; the memory includes the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Size {
+    pub(crate) flash: u64,
+    pub(crate) ram: u64,
+}
+
+/// Builds the images and puts them into `target/firmware`.
+///
+/// # Errors
+/// Where one does not build or exceeds its budget.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let boards: Vec<_> = BOARDS
+        .iter()
+        .filter(|board| arguments.board.as_ref().is_none_or(|name| name == board.name))
+        .collect();
+    if boards.is_empty() {
+        let names: Vec<_> = BOARDS.iter().map(|board| board.name).collect();
+        bail!("no such board; there are {}", names.join(", "));
+    }
+    let mut saved = saved()?;
+    for board in boards {
+        let image = build(board)?;
+        let size = size(&image)?;
+        let before = saved.insert(board.name.into(), size);
+        println!("{}", line(board, size, before));
+        ensure!(
+            size.flash <= board.budget.flash && size.ram <= board.budget.ram,
+            "the image for {} exceeds its budget",
+            board.name
+        );
+    }
+    if arguments.save {
+        let text = serde_json::to_string_pretty(&saved)?;
+        fs::write(sizes_path(), text + "\n")?;
+    }
+    Ok(())
+}
+
+fn image_path(board: &str) -> PathBuf {
+    root().join("target/firmware").join(format!("{board}.elf"))
+}
+
+/// Builds an image; where it is then.
+fn build(board: &Board) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let parent =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let target = parent.join("boards");
+    let manifest = root().join("spu-firmware/boards/Cargo.toml");
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--package", board.name, "--target", board.target])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(&target)
+        .env("DEFMT_LOG", "debug")
+        .status()?;
+    ensure!(status.success(), "the image for {} does not build", board.name);
+    let image = image_path(board.name);
+    fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
+    let built = target.join(board.target).join("release").join(board.name);
+    fs::copy(&built, &image).with_context(|| format!("{} cannot be copied", built.display()))?;
+    Ok(image)
+}
+
+/// What an image fills.
+fn size(image: &Path) -> Result<Size> {
+    let data = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
+    let file = object::File::parse(&*data)?;
+    let mut size = Size { flash: 0, ram: 0 };
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+        if sh_flags & u64::from(elf::SHF_ALLOC) == 0 {
+            continue;
+        }
+        let stored = !matches!(section.kind(), SectionKind::UninitializedData);
+        if stored {
+            size.flash += section.size();
+        }
+        if !stored || sh_flags & u64::from(elf::SHF_WRITE) != 0 {
+            size.ram += section.size();
+        }
+    }
+    let symbol = |name| {
+        let symbol = file.symbol_by_name(name);
+        symbol.map(|symbol| symbol.address()).with_context(|| format!("no symbol {name}"))
+    };
+    size.ram += symbol("_stack_start")? - symbol("_stack_end")?;
+    Ok(size)
+}
+
+fn line(board: &Board, size: Size, before: Option<Size>) -> String {
+    let part = |what, now: u64, most: u64, before: Option<u64>| {
+        let change = match before {
+            Some(before) => format!("{:+} since the sizes were saved", now as i64 - before as i64),
+            None => "new".into(),
+        };
+        format!(
+            "{what} {:.1} KiB of {:.0} ({now} octets, {change})",
+            now as f64 / KIB as f64,
+            most as f64 / KIB as f64
+        )
+    };
+    format!(
+        "{}: {}, {}",
+        board.name,
+        part("flash", size.flash, board.budget.flash, before.map(|size| size.flash)),
+        part("memory", size.ram, board.budget.ram, before.map(|size| size.ram)),
+    )
+}
+
+fn sizes_path() -> PathBuf {
+    root().join("spu-firmware/boards/sizes.json")
+}
+
+/// The sizes that builds are compared with.
+fn saved() -> Result<BTreeMap<String, Size>> {
+    match fs::read_to_string(sizes_path()) {
+        Ok(text) => Ok(serde_json::from_str(&text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error.into()),
+    }
+}
