@@ -23,12 +23,13 @@ const FRAMES: u32 = 130_000;
 const FRAME_BYTES: f64 = 16.0;
 /// What is compared is measured in turn, so that other work of the computer outside falls on all
 /// alike; the medians over the rounds count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 /// What the rounds gave: times in microseconds, rates in bytes a second.
 #[derive(Default)]
 struct Rounds {
     plain_trip: Vec<f64>,
+    link_trip: Vec<f64>,
     ping: Vec<f64>,
     added: Vec<f64>,
     plain_copy: Vec<f64>,
@@ -44,8 +45,17 @@ pub(crate) fn run(report: &mut Report, plug: &mut Plug) -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         round(&uri, plug, &mut rounds)?;
     }
-    let Rounds { plain_trip, ping, added, plain_copy, link_copy, near_copy, stream, ratio } =
-        rounds;
+    let Rounds {
+        plain_trip,
+        link_trip,
+        ping,
+        added,
+        plain_copy,
+        link_copy,
+        near_copy,
+        stream,
+        ratio,
+    } = rounds;
     let megabytes = |rates| median(rates) / 1e6;
     report.figure(
         "link.usb.ceiling_ratio",
@@ -64,10 +74,11 @@ pub(crate) fn run(report: &mut Report, plug: &mut Plug) -> anyhow::Result<()> {
         "link.usb.added_p50_us",
         median(added),
         &format!(
-            "median ping of {ROUND_TRIP} bytes {:.0} us, plain echo from as far away {:.0} us; medians \
-             of {ROUNDS} rounds, emulated computer",
+            "median ping of {ROUND_TRIP} bytes {:.0} us; echo from as far away by plain transfers {:.0} \
+             us, through the driver's link alone {:.0} us; medians of {ROUNDS} rounds, emulated computer",
             median(ping),
             median(plain_trip),
+            median(link_trip),
         ),
     )
 }
@@ -75,6 +86,7 @@ pub(crate) fn run(report: &mut Report, plug: &mut Plug) -> anyhow::Result<()> {
 fn round(uri: &str, plug: &mut Plug, rounds: &mut Rounds) -> anyhow::Result<()> {
     plug.tell("far-echo")?;
     let plain_trip = plain_round_trip().context("plain echo")?;
+    rounds.link_trip.push(link_round_trip(uri).context("echo through the link")?);
     plug.tell("far-source")?;
     let plain = plain_copy().context("plain reads from afar")?;
     rounds.link_copy.push(link_copy(uri)?);
@@ -152,7 +164,7 @@ impl Plain {
 
 const WAIT: Duration = Duration::from_secs(10);
 /// Silence after which nothing old is on its way.
-const QUIET: Duration = Duration::from_millis(300);
+const QUIET: Duration = Duration::from_millis(100);
 
 fn plain_round_trip() -> anyhow::Result<f64> {
     let plain = Plain::open()?;
@@ -162,6 +174,19 @@ fn plain_round_trip() -> anyhow::Result<f64> {
     trip(|| {
         plain.handle.write_bulk(plain.output, &sent, WAIT)?;
         let count = plain.handle.read_bulk(plain.input, &mut received, WAIT)?;
+        ensure!(received[..count] == sent, "the echo is not what was sent");
+        Ok(())
+    })
+}
+
+/// As [`plain_round_trip`], by the driver's link.
+fn link_round_trip(uri: &str) -> anyhow::Result<f64> {
+    let mut link = uri.parse::<DeviceUri>()?.link(soon())?;
+    let sent = [0x5A; ROUND_TRIP];
+    let mut received = [0; 512];
+    trip(|| {
+        link.write(&sent, soon())?;
+        let count = link.read(&mut received, soon())?;
         ensure!(received[..count] == sent, "the echo is not what was sent");
         Ok(())
     })

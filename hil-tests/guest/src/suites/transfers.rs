@@ -9,8 +9,8 @@ use super::plug::{self, Plug};
 use super::program::soon;
 use crate::report::Report;
 
-/// Links that are opened and dropped. Each has half a megabyte of transfers in flight.
-const LINKS: usize = 60;
+/// Links that are opened and dropped. Each has a quarter of a megabyte of transfers in flight.
+const LINKS: usize = 120;
 /// Most that the process may grow meanwhile, in KiB: less than one link in ten leaked.
 const GROWTH: u64 = 3 * 1024;
 

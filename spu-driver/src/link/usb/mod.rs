@@ -23,7 +23,7 @@ use crate::time;
 
 /// Transfers towards the host that are always in flight: the device sends on while the host looks
 /// at what came.
-const IN_FLIGHT: usize = 32;
+const IN_FLIGHT: usize = 16;
 /// Bytes of one of them. Linux takes 16 KiB at once; a device that ends its frames with short
 /// packets fills less.
 const IN_BYTES: usize = 16 * 1024;
