@@ -8,7 +8,7 @@ use crate::device::{Deadline, Device};
 use crate::error::Error;
 use crate::link::{Link, Replay, Tap};
 use crate::recording::{Health, Recorder, RecordingError, copy_path};
-use crate::uri::DeviceUri;
+use crate::uri::{DeviceUri, QemuOptions};
 
 /// Environment variable that names the default device.
 pub const DEVICE_VARIABLE: &str = "SPU_DEVICE";
@@ -22,7 +22,7 @@ pub(crate) const SCHEMES: [(&str, bool); 8] = [
     ("usb", cfg!(feature = "usb")),
     ("tcp", cfg!(feature = "net")),
     ("unix", cfg!(all(unix, feature = "net"))),
-    ("qemu", false),
+    ("qemu", cfg!(all(unix, feature = "qemu"))),
     ("rtl", false),
     ("replay", true),
 ];
@@ -69,8 +69,8 @@ pub fn open_copies(uris: &str, count: usize) -> Result<Vec<Box<dyn Device>>, Err
     copies(uris, count)?.iter().map(DeviceUri::open).collect()
 }
 
-/// The URIs of `count` copies of a board. One simulator URI stands for its copies `copy`,
-/// `copy + 1` …, one recording for those that were recorded together ([`copy_path`]); otherwise
+/// The URIs of `count` copies of a board. One simulator or emulator URI stands for its copies
+/// `copy`, `copy + 1` …, one recording for those that were recorded together ([`copy_path`]); otherwise
 /// `uris` is a list of `count` URIs, separated by commas.
 ///
 /// # Errors
@@ -79,13 +79,15 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
     let bad = |why: String| Error::BadUri { uri: uris.into(), why };
     let list = DeviceUri::parse_list(uris)?;
     match &list[..] {
-        [DeviceUri::Sim(options)] => (0..count)
+        [uri @ (DeviceUri::Sim(_) | DeviceUri::Qemu(_))] => (0..count)
             .map(|number| {
-                let copy = u32::try_from(number).ok().and_then(|n| options.copy.checked_add(n));
-                let copy = copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
-                let mut options = options.clone();
-                options.copy = copy;
-                Ok(DeviceUri::Sim(options))
+                let mut uri = uri.clone();
+                if let DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri {
+                    let copy = u32::try_from(number).ok().and_then(|n| sim.copy.checked_add(n));
+                    let copy = copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
+                    sim.copy = copy;
+                }
+                Ok(uri)
             })
             .collect(),
         [DeviceUri::Replay { path }] => Ok((1..=count)
@@ -94,7 +96,7 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
         list if list.len() == count => Ok(list.to_vec()),
         list => Err(bad(format!(
             "it names {} where {count} copies are asked for; name each, separated by commas, or \
-             use one sim or replay URI",
+             use one sim, qemu or replay URI",
             match list.len() {
                 1 => "1 device".to_owned(),
                 many => format!("{many} devices"),
@@ -181,7 +183,12 @@ impl DeviceUri {
             Self::Unix { .. } => {
                 Err(self.absent("Unix socket link (cargo feature `net`, on Unix)"))
             }
-            Self::Qemu => Err(self.absent("emulated microcontroller")),
+            #[cfg(all(unix, feature = "qemu"))]
+            Self::Qemu(options) => Ok(Box::new(crate::link::Qemu::start(options, deadline)?)),
+            #[cfg(not(all(unix, feature = "qemu")))]
+            Self::Qemu(_) => {
+                Err(self.absent("emulated microcontroller (cargo feature `qemu`, on Unix)"))
+            }
             Self::Rtl => Err(self.absent("RTL simulator")),
             Self::Replay { path } => Ok(Box::new(Replay::open(path)?)),
         }
@@ -247,7 +254,7 @@ mod tests {
             texts("sim:copy=9,fault=hang,serial:/dev/ttyACM0", 2),
             ["sim:profile=rev-a,seed=0,copy=9,fault=hang", "serial:/dev/ttyACM0"]
         );
-        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("qemu", 0)] {
+        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("rtl", 0)] {
             let error = copies(uris, count).unwrap_err();
             assert!(matches!(error, Error::BadUri { .. }), "{error}");
             assert!(error.to_string().contains(&format!("{count} copies")), "{error}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use spu_sim::{Fault, NonIdeality, Profile, ProfileError, SimBoard, SimConfig};
+use spu_sim::{Fault, NonIdeality, Profile, ProfileError, SimBoard, SimConfig, SimError};
 
 use crate::client::Client;
 use crate::device::Deadline;
@@ -29,26 +29,48 @@ pub fn open_sim(options: &SimOptions, deadline: Deadline) -> Result<Client<InPro
 /// profile file that cannot be read.
 pub fn sim_board(options: &SimOptions) -> Result<SimBoard, Error> {
     let uri = DeviceUri::Sim(options.clone()).to_string();
-    let bad = |why: String| Error::BadUri { uri: uri.clone(), why };
-    let profile = Profile::find(&options.profile).map_err(|error| match error {
-        ProfileError::Read { .. } => Error::NotFound { uri: uri.clone(), why: error.to_string() },
-        error => bad(error.to_string()),
-    })?;
-    let without: Result<BTreeSet<NonIdeality>, _> =
-        options.without.iter().map(|name| name.parse()).collect();
-    let without = without.map_err(|error| bad(error.to_string()))?;
-    let cells = profile.cell_count();
-    let config = SimConfig { profile, seed: options.seed, copy: options.copy, without };
-    let mut board = SimBoard::new(config).map_err(|error| bad(error.to_string()))?;
+    let config = sim_config(options, &uri)?;
+    let faults = sim_faults(options, &config, &uri)?;
+    let mut board = SimBoard::new(config).map_err(|error| bad(&uri, &error))?;
     if let Some(quantum) = options.quantum.and_then(NonZeroU32::new) {
         board.control().set_quantum(quantum);
     }
-    for text in &options.fault {
-        let fault = Fault::parse(text, cells);
-        let injected = fault.and_then(|fault| board.control().inject(fault));
-        injected.map_err(|error| bad(error.to_string()))?;
+    for fault in faults {
+        board.control().inject(fault).map_err(|error| bad(&uri, &error))?;
     }
     Ok(board)
+}
+
+/// The FPGA and the cells that `options` describe; `uri` names them in errors, which are those of
+/// [`sim_board`].
+pub(crate) fn sim_config(options: &SimOptions, uri: &str) -> Result<SimConfig, Error> {
+    let profile = Profile::find(&options.profile).map_err(|error| match error {
+        ProfileError::Read { .. } => Error::NotFound { uri: uri.into(), why: error.to_string() },
+        error => bad(uri, &error),
+    })?;
+    let without: Result<BTreeSet<NonIdeality>, _> =
+        options.without.iter().map(|name| name.parse()).collect();
+    let without = without.map_err(|error| bad(uri, &error))?;
+    Ok(SimConfig { profile, seed: options.seed, copy: options.copy, without })
+}
+
+/// The faults that `options` ask for.
+pub(crate) fn sim_faults(
+    options: &SimOptions,
+    config: &SimConfig,
+    uri: &str,
+) -> Result<Vec<Fault>, Error> {
+    let cells = config.profile.cell_count();
+    let faults = options.fault.iter().map(|text| {
+        let fault = Fault::parse(text, cells)?;
+        fault.check(&config.profile)?;
+        Ok(fault)
+    });
+    faults.collect::<Result<_, SimError>>().map_err(|error| bad(uri, &error))
+}
+
+fn bad(uri: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::BadUri { uri: uri.into(), why: why.to_string() }
 }
 
 /// The profiles that come with the simulator.

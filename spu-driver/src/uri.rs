@@ -51,7 +51,10 @@ use crate::error::Error;
 /// recording:
 /// ```
 /// # use spu_driver::DeviceUri;
-/// assert_eq!("qemu".parse::<DeviceUri>()?, DeviceUri::Qemu);
+/// use spu_driver::uri::QemuOptions;
+/// assert_eq!("qemu".parse::<DeviceUri>()?, DeviceUri::Qemu(QemuOptions::default()));
+/// let uri: DeviceUri = "qemu:lm3s6965evb,seed=7".parse()?;
+/// assert_eq!(uri.to_string(), "qemu:board=lm3s6965evb,profile=rev-a,seed=7,copy=0");
 /// assert_eq!("rtl".parse::<DeviceUri>()?, DeviceUri::Rtl);
 /// assert_eq!("replay:run.spu".parse::<DeviceUri>()?.to_string(), "replay:run.spu");
 /// # Ok::<(), spu_driver::Error>(())
@@ -100,7 +103,7 @@ pub enum DeviceUri {
         path: PathBuf,
     },
     /// The firmware image in an emulated microcontroller.
-    Qemu,
+    Qemu(QemuOptions),
     /// The gateware in an RTL simulator.
     Rtl,
     /// A recording.
@@ -140,6 +143,21 @@ impl Default for SimOptions {
     }
 }
 
+/// The emulated microcontroller and the simulated board behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QemuOptions {
+    /// Name of the microcontroller's board.
+    pub board: String,
+    /// The FPGA and the cells.
+    pub sim: SimOptions,
+}
+
+impl Default for QemuOptions {
+    fn default() -> Self {
+        Self { board: "mps2-an386".into(), sim: SimOptions::default() }
+    }
+}
+
 /// Schemes, each with its form.
 const FORMS: [(&str, &str); 8] = [
     ("sim", "sim[:profile=rev-a,seed=7,copy=0]"),
@@ -147,7 +165,7 @@ const FORMS: [(&str, &str); 8] = [
     ("usb", "usb:VID:PID[:SERIAL]"),
     ("tcp", "tcp:host:port"),
     ("unix", "unix:/path"),
-    ("qemu", "qemu"),
+    ("qemu", "qemu[:board=mps2-an386,profile=rev-a,seed=7,copy=0]"),
     ("rtl", "rtl"),
     ("replay", "replay:run.spu"),
 ];
@@ -167,14 +185,14 @@ fn parse(text: &str) -> Result<DeviceUri, String> {
         path => Ok(path),
     };
     match scheme {
-        "sim" => sim(rest).map(DeviceUri::Sim),
+        "sim" => sim(rest, None).map(DeviceUri::Sim),
+        "qemu" => qemu(rest),
         "serial" => serial(rest),
         "usb" => usb(rest),
         "tcp" => tcp(rest),
         "unix" => Ok(DeviceUri::Unix { path: path("the path")?.into() }),
         "replay" => Ok(DeviceUri::Replay { path: path("the path")?.into() }),
-        "qemu" | "rtl" if !rest.is_empty() => Err(format!("{scheme} takes no options")),
-        "qemu" => Ok(DeviceUri::Qemu),
+        "rtl" if !rest.is_empty() => Err(format!("{scheme} takes no options")),
         "rtl" => Ok(DeviceUri::Rtl),
         _ => {
             let forms: Vec<_> = FORMS.iter().map(|(_, form)| *form).collect();
@@ -187,7 +205,8 @@ fn form(scheme: &str) -> &'static str {
     FORMS.iter().find(|(name, _)| *name == scheme).map_or("", |(_, form)| form)
 }
 
-fn sim(rest: &str) -> Result<SimOptions, String> {
+/// `board` takes the board's name where there is a microcontroller.
+fn sim(rest: &str, mut board: Option<&mut String>) -> Result<SimOptions, String> {
     let mut options = SimOptions::default();
     let mut seen = Vec::new();
     for part in rest.split(',').filter(|_| !rest.is_empty()) {
@@ -207,17 +226,36 @@ fn sim(rest: &str) -> Result<SimOptions, String> {
             "quantum" => options.quantum = Some(number(key, value)?),
             "without" => options.without = names(),
             "fault" => options.fault = names(),
-            _ => {
-                return Err(format!(
-                    "unknown option {key:?}; valid are profile, seed, copy, without, quantum, fault"
-                ));
-            }
+            _ => match &mut board {
+                Some(board) if key == "board" => value.clone_into(board),
+                _ => {
+                    let first = if board.is_some() { "board, " } else { "" };
+                    return Err(format!(
+                        "unknown option {key:?}; valid are {first}profile, seed, copy, without, \
+                         quantum, fault"
+                    ));
+                }
+            },
         }
     }
     if options.quantum == Some(0) {
         return Err("quantum must be at least 1".into());
     }
     Ok(options)
+}
+
+/// The board's name may come first, without a key.
+fn qemu(rest: &str) -> Result<DeviceUri, String> {
+    let mut options = QemuOptions::default();
+    let (first, others) = rest.split_once(',').unwrap_or((rest, ""));
+    let rest = if first.is_empty() || first.contains('=') {
+        rest
+    } else {
+        first.clone_into(&mut options.board);
+        others
+    };
+    options.sim = sim(rest, Some(&mut options.board))?;
+    Ok(DeviceUri::Qemu(options))
 }
 
 fn number<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
@@ -290,7 +328,7 @@ impl fmt::Display for DeviceUri {
             }
             Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
             Self::Unix { path } => write!(f, "unix:{}", path.display()),
-            Self::Qemu => f.write_str("qemu"),
+            Self::Qemu(QemuOptions { board, sim }) => write!(f, "qemu:board={board},{sim}"),
             Self::Rtl => f.write_str("rtl"),
             Self::Replay { path } => write!(f, "replay:{}", path.display()),
         }
@@ -380,6 +418,8 @@ mod tests {
             "tcp:[fe80::1]:65535",
             "unix:/run/spu.sock",
             "qemu",
+            "qemu:lm3s6965evb",
+            "qemu:copy=3,board=a",
             "rtl",
             "replay:a,b.spu",
         ] {
@@ -417,7 +457,9 @@ mod tests {
             ("tcp:host:99999", &["port must be", "\"99999\""]),
             ("tcp::1", &["\"\" is not a host"]),
             ("tcp:::1:80", &["is not a host", "[::1]"]),
-            ("qemu:fast", &["takes no options"]),
+            ("qemu:seed=1,fast", &["\"fast\" has no value"]),
+            ("qemu:boards=1", &["unknown option \"boards\"", "board, profile"]),
+            ("sim:board=a", &["unknown option \"board\"", "are profile"]),
             ("rtl:fast", &["takes no options"]),
         ] {
             let why = why(text);

@@ -141,24 +141,13 @@ impl SimBoard {
         self.dispatcher.board().spi().fpga()
     }
 
-    fn fpga_mut(&mut self) -> &mut Fpga<Analog> {
-        self.dispatcher.board_mut().spi_mut().fpga_mut()
-    }
-
     fn progress(&self) -> Progress {
         let spi = self.dispatcher.board().spi();
         Progress { ticks: spi.fpga().run_ticks(), blocks: spi.blocks() }
     }
 
     fn set_faults(&mut self) {
-        let faults = self.faults.clone();
-        let fpga = self.fpga_mut();
-        fpga.hang(faults.contains(&Fault::Hang));
-        fpga.set_read_ticks(faults.iter().find_map(|fault| match fault {
-            Fault::SlowFifo { part } => Some(part.recip()),
-            _ => None,
-        }));
-        fpga.converters_mut().set_faults(&faults);
+        self.dispatcher.board_mut().spi_mut().set_faults(&self.faults);
     }
 }
 
@@ -220,10 +209,8 @@ fn power_up(
     quantum: NonZeroU32,
     now: fn() -> Instant,
 ) -> Result<Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>, SimError> {
-    let profile = config.profile.clone().without(&config.without);
-    let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
-    let fpga = Fpga::new(&profile, config.serial(), analog, dispatch)?;
-    Ok(Dispatcher::new(FpgaBoard::new(SimSpi::new(fpga, quantum), SimClock::new(now))))
+    let spi = SimSpi::power_up(config, dispatch, quantum)?;
+    Ok(Dispatcher::new(FpgaBoard::new(spi, SimClock::new(now))))
 }
 
 /// A fault that will happen once.

@@ -150,6 +150,12 @@ const FORMS: &str = "dead-cell.CELL, stuck-self.CELL.BIT.on|off, stuck-coupling.
                      restart.ticks|blocks.N";
 
 impl Fault {
+    /// True of a fault that happens and is over, which the whole board must be told; the others are
+    /// states of the FPGA and the cells.
+    pub const fn happens_once(&self) -> bool {
+        matches!(self, Self::BrownOut { .. } | Self::Restart { .. })
+    }
+
     /// The fault of this name on a board of `cells` cells, e.g. `dead-cell.3`.
     ///
     /// # Errors
@@ -161,7 +167,7 @@ impl Fault {
     }
 
     /// Checks that a board of this profile has the part.
-    pub(crate) fn check(&self, profile: &Profile) -> Result<(), SimError> {
+    pub fn check(&self, profile: &Profile) -> Result<(), SimError> {
         let cells = profile.cell_count();
         let has = |what, index: usize, count: usize| {
             if index < count { Ok(()) } else { Err(SimError::NoSuchPart { what, index, count }) }

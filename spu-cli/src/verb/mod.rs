@@ -166,7 +166,7 @@ pub(crate) fn rung(uri: &str, board: Option<&BoardInfo>) -> &'static str {
         ) if simulated => "sim (simulated board, served)",
         Ok(DeviceUri::Serial { .. } | DeviceUri::Usb { .. }) => "board",
         Ok(DeviceUri::Tcp { .. } | DeviceUri::Unix { .. }) => "board, served",
-        Ok(DeviceUri::Qemu) => "qemu (firmware image, emulated)",
+        Ok(DeviceUri::Qemu(_)) => "qemu (firmware image, emulated)",
         Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
         Err(_) => "unknown",
     }

@@ -6,6 +6,8 @@ pub mod ids;
 mod in_process;
 #[cfg(all(unix, any(feature = "net", feature = "serial")))]
 mod nonblocking;
+#[cfg(all(unix, feature = "qemu"))]
+mod qemu;
 mod replay;
 #[cfg(feature = "serial")]
 mod serial;
@@ -23,6 +25,8 @@ pub(crate) mod usb;
 pub use faulty::FaultyLink;
 #[cfg(feature = "sim")]
 pub use in_process::InProcess;
+#[cfg(all(unix, feature = "qemu"))]
+pub use qemu::Qemu;
 pub use replay::Replay;
 #[cfg(feature = "serial")]
 pub use serial::Serial;

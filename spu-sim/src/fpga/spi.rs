@@ -6,7 +6,12 @@ use std::num::NonZeroU32;
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use spu_protocol::regs;
 
+use crate::analog::Analog;
+use crate::board::SimConfig;
 use crate::converters::Converters;
+use crate::dispatch::Dispatch;
+use crate::error::SimError;
+use crate::fault::Fault;
 use crate::fpga::Fpga;
 
 /// First command octet of a read.
@@ -56,6 +61,33 @@ impl<C: Converters> SimSpi<C> {
     /// Reads of the capture memory so far.
     pub(crate) const fn blocks(&self) -> u64 {
         self.blocks
+    }
+}
+
+impl SimSpi<Analog> {
+    /// The FPGA and the cells of this board, after power-up.
+    ///
+    /// # Errors
+    /// [`SimError::Profile`] if the profile is not usable.
+    pub fn power_up(
+        config: &SimConfig,
+        dispatch: Dispatch,
+        quantum: NonZeroU32,
+    ) -> Result<Self, SimError> {
+        let profile = config.profile.clone().without(&config.without);
+        let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
+        Ok(Self::new(Fpga::new(&profile, config.serial(), analog, dispatch)?, quantum))
+    }
+
+    /// Puts the FPGA and the cells into the state of these faults, and of no others. Those that
+    /// happen once are not the FPGA's to know.
+    pub fn set_faults(&mut self, faults: &[Fault]) {
+        self.fpga.hang(faults.contains(&Fault::Hang));
+        self.fpga.set_read_ticks(faults.iter().find_map(|fault| match fault {
+            Fault::SlowFifo { part } => Some(part.recip()),
+            _ => None,
+        }));
+        self.fpga.converters_mut().set_faults(faults);
     }
 }
 

@@ -1,0 +1,276 @@
+//! A board whose microcontroller is emulated.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use spu_sim::fpga::SimSpi;
+use spu_sim::{Analog, Dispatch, SimConfig};
+use tempfile::TempDir;
+
+use crate::bridge::Terminal;
+use crate::error::EmulatorError;
+use crate::image::{self, Board};
+use crate::machine::{self, Bus, Clocking};
+use crate::monitor::Monitor;
+use crate::{bus, log};
+
+/// Longest time that QEMU gets to start.
+const START: Duration = Duration::from_secs(20);
+/// Wait between two looks for it.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What to emulate.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The microcontroller's board.
+    pub board: Board,
+    /// Its image; `None` for the one that is found by [`image::find`].
+    pub image: Option<PathBuf>,
+    /// The FPGA and the cells.
+    pub sim: SimConfig,
+    /// Ticks by which a look at the status advances the FPGA.
+    pub quantum: std::num::NonZeroU32,
+    /// The way between them.
+    pub bus: Bus,
+    /// The microcontroller's time.
+    pub clocking: Clocking,
+}
+
+impl Options {
+    /// The main board in real time, with this FPGA behind a UART.
+    pub fn new(sim: SimConfig) -> Self {
+        Self {
+            board: Board::default(),
+            image: None,
+            sim,
+            quantum: spu_sim::board::DEFAULT_QUANTUM,
+            bus: Bus::default(),
+            clocking: Clocking::default(),
+        }
+    }
+}
+
+/// A microcontroller that runs. Dropped, it is stopped and its serial port goes away.
+#[derive(Debug)]
+pub struct Emulator {
+    options: Options,
+    /// Ended by [`Drop`], before the threads are waited for.
+    qemu: Child,
+    monitor: Monitor,
+    port: PathBuf,
+    fpga: Arc<Mutex<SimSpi<Analog>>>,
+    threads: Vec<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+impl Emulator {
+    /// Starts the microcontroller. Its firmware runs when this returns, or soon after.
+    ///
+    /// # Errors
+    /// [`EmulatorError`].
+    pub fn start(options: Options) -> Result<Self, EmulatorError> {
+        let image = match &options.image {
+            Some(path) if path.is_file() => path.clone(),
+            Some(path) => return Err(EmulatorError::NoImage { path: path.clone() }),
+            None => image::find(options.board)?,
+        };
+        // QEMU runs in another folder.
+        let image = image.canonicalize().map_err(EmulatorError::io("finding the image"))?;
+        let fpga = Arc::new(Mutex::new(fpga(&options)?));
+        let folder = tempfile::tempdir().map_err(EmulatorError::io("making a folder"))?;
+        let listen = |name| {
+            let listener = UnixListener::bind(folder.path().join(name))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        let sockets = EmulatorError::io("making sockets");
+        let [host, bus, log, monitor] =
+            match [machine::HOST, machine::BUS, machine::LOG, machine::MONITOR].map(listen) {
+                [Ok(host), Ok(bus), Ok(log), Ok(monitor)] => [host, bus, log, monitor],
+                results => return Err(sockets(first_error(results))),
+            };
+        if options.bus == Bus::Semihosting {
+            for name in [machine::BUS_OUT, machine::BUS_IN] {
+                let path = folder.path().join(name);
+                mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+                    .map_err(|error| EmulatorError::io("making a FIFO")(error.into()))?;
+            }
+        }
+        let mut command =
+            machine::command(options.board, &image, folder.path(), options.bus, options.clocking);
+        let qemu = command.spawn().map_err(|source| match source.kind() {
+            ErrorKind::NotFound => EmulatorError::NoQemu { program: machine::PROGRAM },
+            _ => EmulatorError::Io { what: "starting QEMU", source },
+        })?;
+        // From here on an error stops it.
+        let mut starting = Starting(Some(qemu));
+        let until = Instant::now() + START;
+        let host = starting.accept(&host, until)?;
+        let bus_end = match options.bus {
+            Bus::Uart => Some(starting.accept(&bus, until)?),
+            Bus::Semihosting => None,
+        };
+        let log_end = starting.accept(&log, until)?;
+        let monitor = starting.accept(&monitor, until)?;
+        let monitor = Monitor::new(monitor).map_err(EmulatorError::io("greeting QEMU"))?;
+        let terminal = Terminal::open().map_err(EmulatorError::io("opening a pseudo-terminal"))?;
+        let port = terminal.path().to_owned();
+        let mut threads = vec![
+            spawn("uart", move || terminal.relay(&host))?,
+            spawn("log", move || log::follow(&image, log_end))?,
+        ];
+        let spi = Arc::clone(&fpga);
+        threads.push(if let Some(bus_end) = bus_end {
+            spawn("bus", move || bus::serve(&spi, &bus_end, &bus_end))?
+        } else {
+            let path = folder.path().to_owned();
+            spawn("bus", move || serve_files(&spi, &path))?
+        });
+        let Some(qemu) = starting.0.take() else { unreachable!("nothing takes it before") };
+        Ok(Self { options, qemu, monitor, port, fpga, threads, folder })
+    }
+
+    /// The serial port of the board.
+    pub fn port(&self) -> &Path {
+        &self.port
+    }
+
+    /// What is emulated.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The FPGA, past firmware and bus. The microcontroller's bus waits meanwhile.
+    pub fn fpga(&self) -> MutexGuard<'_, SimSpi<Analog>> {
+        self.fpga.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pulls the reset of the microcontroller: memory is kept, the FPGA goes on.
+    ///
+    /// # Errors
+    /// [`EmulatorError::Io`] where QEMU does not obey.
+    pub fn reset(&mut self) -> Result<(), EmulatorError> {
+        self.monitor.command("system_reset").map_err(EmulatorError::io("resetting the machine"))
+    }
+
+    /// The FPGA loses its power and gets it back; the microcontroller is reset.
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    pub fn power_cycle(&mut self) -> Result<(), EmulatorError> {
+        *self.fpga() = fpga(&self.options)?;
+        self.reset()
+    }
+
+    /// Kills the emulator, as a pulled plug does: the serial port goes away.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.kill();
+        if self.options.bus == Bus::Semihosting {
+            // A thread that still waits for the other end of a FIFO finds it closed.
+            for name in [machine::BUS_OUT, machine::BUS_IN] {
+                let path = self.folder.path().join(name);
+                drop(OpenOptions::new().read(true).write(true).open(path));
+            }
+        }
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The FPGA and the cells, after power-up.
+fn fpga(options: &Options) -> Result<SimSpi<Analog>, EmulatorError> {
+    Ok(SimSpi::power_up(&options.sim, Dispatch::detect(), options.quantum)?)
+}
+
+fn first_error(results: [io::Result<UnixListener>; 4]) -> io::Error {
+    results.into_iter().find_map(Result::err).unwrap_or_else(|| ErrorKind::Other.into())
+}
+
+fn spawn(
+    name: &'static str,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<JoinHandle<()>, EmulatorError> {
+    thread::Builder::new()
+        .name(format!("qemu {name}"))
+        .spawn(move || {
+            if let Err(error) = work() {
+                tracing::debug!(%error, "emulator: the {name} thread ended");
+            }
+        })
+        .map_err(EmulatorError::io("starting a thread"))
+}
+
+/// The bus over FIFOs, opened in the order in which the firmware does, again after each reset.
+fn serve_files(spi: &Arc<Mutex<SimSpi<Analog>>>, folder: &Path) -> io::Result<()> {
+    let from = File::open(folder.join(machine::BUS_OUT))?;
+    let to = OpenOptions::new().write(true).open(folder.join(machine::BUS_IN))?;
+    bus::serve(spi, from, to)
+}
+
+/// QEMU until all of it is connected.
+struct Starting(Option<Child>);
+
+impl Starting {
+    /// The connection that QEMU makes.
+    fn accept(
+        &mut self,
+        listener: &UnixListener,
+        until: Instant,
+    ) -> Result<UnixStream, EmulatorError> {
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream
+                        .set_nonblocking(false)
+                        .map_err(EmulatorError::io("setting up a socket"))?;
+                    return Ok(stream);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(source) => {
+                    return Err(EmulatorError::Io { what: "waiting for QEMU", source });
+                }
+            }
+            let Some(qemu) = &mut self.0 else { unreachable!("only start takes it") };
+            if let Ok(Some(status)) = qemu.try_wait() {
+                let mut said = String::new();
+                if let Some(stderr) = &mut qemu.stderr {
+                    // The status is all there is then.
+                    let _ = stderr.read_to_string(&mut said);
+                }
+                return Err(EmulatorError::Ended { why: format!("{status}: {}", said.trim()) });
+            }
+            if Instant::now() >= until {
+                return Err(EmulatorError::Ended {
+                    why: format!("it did not connect within {} s", START.as_secs()),
+                });
+            }
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(qemu) = &mut self.0 {
+            let _ = qemu.kill();
+            let _ = qemu.wait();
+        }
+    }
+}
