@@ -12,6 +12,7 @@
 mod answer;
 mod exit;
 mod interrupt;
+mod log;
 mod progress;
 mod recorded;
 mod report;
@@ -71,6 +72,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> ExitCode {
+    if let Err(failure) = log::install() {
+        return printer.failure(&failure);
+    }
     let interrupt = match Interrupt::install() {
         Ok(interrupt) => interrupt,
         Err(failure) => return printer.failure(&failure),

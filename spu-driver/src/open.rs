@@ -84,7 +84,8 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
                 let mut uri = uri.clone();
                 if let DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri {
                     let copy = u32::try_from(number).ok().and_then(|n| sim.copy.checked_add(n));
-                    let copy = copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
+                    let copy =
+                        copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
                     sim.copy = copy;
                 }
                 Ok(uri)

@@ -319,6 +319,7 @@ impl Acquisition {
     }
 
     /// Tells the host of the end, once.
+    #[inline(never)] // or the callers' other work pays for its arrays in stack
     pub(crate) fn conclude(
         &mut self,
         board: &mut impl Board,
@@ -334,11 +335,12 @@ impl Acquisition {
         }
         self.state = core::mem::replace(&mut self.ending, State::Idle);
         let cells = session.identity.info.cells;
-        let view = self.status(board, cells).unwrap_or_else(|_| {
+        let mut view = StatusView::new(self.fixed(cells));
+        if self.read_counters(board, &mut view).is_err() {
             // The moments cannot be had: whatever came before, this has failed.
             self.state = State::Failed;
-            StatusView::new(AcquireStatus { moments: 0, ..self.fixed(cells) })
-        });
+            view.status = AcquireStatus { moments: 0, ..self.fixed(cells) };
+        }
         let mut buffer = [0; MAX_STATUS];
         let mut writer = Writer::new(&mut buffer);
         view.write(&mut writer);
@@ -355,31 +357,42 @@ impl Acquisition {
         Activity::Worked
     }
 
-    /// The status block. Moments are in it once the sequencer stopped.
-    pub(crate) fn status(
+    /// Fills in the counters of a status block.
+    fn read_counters(
         &self,
         board: &mut impl Board,
-        cells: u16,
-    ) -> Result<StatusView, BoardError> {
-        let mut view = StatusView::new(self.fixed(cells));
-        // Before the first acquisition the counters are somebody else's.
-        if self.state != State::Idle {
-            sequencer::read_counters(board, &mut view)?;
-        }
-        Ok(view)
+        view: &mut StatusView,
+    ) -> Result<(), BoardError> {
+        // Before the first acquisition they are somebody else's.
+        if self.state == State::Idle { Ok(()) } else { sequencer::read_counters(board, view) }
     }
 
-    /// The status block after a fresh look at the sequencer: a host that asks again and again
-    /// sees it advance.
+    /// Writes the status block after a fresh look at the sequencer: a host that asks again and
+    /// again sees it advance.
     pub(crate) fn look(
         &mut self,
         board: &mut impl Board,
         cells: u16,
-    ) -> Result<StatusView, BoardError> {
+        out: &mut Writer<'_>,
+    ) -> Result<(), BoardError> {
         if self.running {
             self.observe(board);
         }
-        self.status(board, cells)
+        self.write_status(board, cells, out)
+    }
+
+    /// Writes the status block. Moments are in it once the sequencer stopped.
+    #[inline(never)] // or the callers' other work pays for its arrays in stack
+    pub(crate) fn write_status(
+        &self,
+        board: &mut impl Board,
+        cells: u16,
+        out: &mut Writer<'_>,
+    ) -> Result<(), BoardError> {
+        let mut view = StatusView::new(self.fixed(cells));
+        self.read_counters(board, &mut view)?;
+        view.write(out);
+        Ok(())
     }
 
     /// The fixed part of the status block.

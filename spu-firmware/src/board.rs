@@ -39,6 +39,10 @@ pub trait Board {
     /// levels 0 and 1 leave it alone.
     fn reset(&mut self, level: u32);
 
+    /// A bounded piece of a longer operation is done. A target that watches for progress counts
+    /// it, as it counts a poll.
+    fn progress(&mut self) {}
+
     /// Arranges that the boot loader starts once the reply is out; false if there is none.
     fn enter_bootloader(&mut self) -> bool;
 }

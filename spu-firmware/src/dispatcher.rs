@@ -198,6 +198,7 @@ impl<B: Board> Core<B> {
 
     /// Opens a session. A `Hello` with the nonce of a session in which nothing was asked yet is a
     /// retry and gets that session again.
+    #[inline(never)] // or the callers' other work pays for its arrays in stack
     fn hello(
         &mut self,
         header: &Header,
@@ -285,6 +286,7 @@ impl<B: Board> Core<B> {
     }
 
     /// Answers a request of the open session, from the kept replies if it was executed before.
+    #[inline(never)] // or the callers' other work pays for its arrays in stack
     fn in_session(
         &mut self,
         opcode: Option<Opcode>,
@@ -346,8 +348,7 @@ impl<B: Board> Core<B> {
         match opcode.ok_or(ErrorCode::UnknownOpcode)? {
             Opcode::Info => {
                 empty()?;
-                // The host may have stored another calibration since the session opened.
-                session.identity = Identity::read(board)?;
+                session.refresh(board)?;
                 out.put(&session.identity.info);
             }
             Opcode::Ping => {
@@ -371,7 +372,7 @@ impl<B: Board> Core<B> {
             }
             Opcode::AcquireStatus => {
                 empty()?;
-                acquisition.look(board, session.identity.info.cells)?.write(out);
+                acquisition.look(board, session.identity.info.cells, out)?;
             }
             Opcode::Cancel => {
                 empty()?;
@@ -379,7 +380,7 @@ impl<B: Board> Core<B> {
                     acquisition.cancel(board)?;
                     acquisition.conclude(board, session, output, tx);
                 }
-                acquisition.status(board, session.identity.info.cells)?.write(out);
+                acquisition.write_status(board, session.identity.info.cells, out)?;
             }
             Opcode::Credit => {
                 let credit = exact::<CreditRequest>(payload).ok_or(ErrorCode::BadPayload)?;

@@ -18,6 +18,7 @@ enum Direction {
 const MAX_WORDS: usize = RegsRequest::MAX_COUNT as usize;
 
 /// Reads registers into `out`.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 pub(crate) fn read(
     board: &mut impl Board,
     cells: usize,
@@ -41,6 +42,7 @@ pub(crate) fn read(
 }
 
 /// Writes registers.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 pub(crate) fn write(board: &mut impl Board, cells: usize, payload: &[u8]) -> Result<(), Refusal> {
     let (request, rest) = parse(payload)?;
     let (octets, []) = rest.as_chunks::<4>() else {

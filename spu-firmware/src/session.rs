@@ -4,7 +4,9 @@ use spu_protocol::payload::HelloReply;
 use spu_protocol::version;
 
 use crate::FIRMWARE_VERSION;
+use crate::board::Board;
 use crate::identity::Identity;
+use crate::refusal::Refusal;
 
 /// An open session.
 #[derive(Debug)]
@@ -28,6 +30,13 @@ impl Session {
         let sequence = self.events;
         self.events = sequence.wrapping_add(1);
         sequence
+    }
+
+    /// Reads the identity again: the host may have stored another calibration.
+    #[inline(never)] // or the callers' other work pays for its arrays in stack
+    pub(crate) fn refresh(&mut self, board: &mut impl Board) -> Result<(), Refusal> {
+        self.identity = Identity::read(board)?;
+        Ok(())
     }
 
     /// The reply that opens it.

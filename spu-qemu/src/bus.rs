@@ -99,7 +99,10 @@ mod tests {
                     Operation::Write(octets) => self.0.push(octets.to_vec()),
                     Operation::Read(octets) => {
                         let last = self.0.last().cloned().unwrap_or_default();
-                        octets.iter_mut().zip(last.iter().cycle()).for_each(|(to, from)| *to = *from);
+                        octets
+                            .iter_mut()
+                            .zip(last.iter().cycle())
+                            .for_each(|(to, from)| *to = *from);
                     }
                     _ => panic!("not of the protocol"),
                 }

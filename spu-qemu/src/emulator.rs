@@ -1,7 +1,7 @@
 //! A board whose microcontroller is emulated.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -133,7 +133,15 @@ impl Emulator {
             let path = folder.path().to_owned();
             spawn("bus", move || serve_files(&spi, &path))?
         });
-        let Some(qemu) = starting.0.take() else { unreachable!("nothing takes it before") };
+        let Some(mut qemu) = starting.0.take() else { unreachable!("nothing takes it before") };
+        if let Some(stderr) = qemu.stderr.take() {
+            threads.push(spawn("messages", move || {
+                for line in BufReader::new(stderr).lines() {
+                    tracing::warn!(target: "qemu", "{}", line?);
+                }
+                Ok(())
+            })?);
+        }
         Ok(Self { options, qemu, monitor, port, fpga, threads, folder })
     }
 

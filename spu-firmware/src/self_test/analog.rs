@@ -20,6 +20,7 @@ const VARIANCE_RATIO: i128 = 4;
 const VARIANCE_STEP: i128 = 1;
 
 /// Uncoupled cells at half their self term, first without noise, then at a gain of one.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 pub(super) fn noise(board: &mut impl Board, identity: &Identity) -> Result<(), Fault> {
     program(board, identity)?;
     let quiet = variances(board, identity)?;
@@ -38,6 +39,7 @@ pub(super) fn noise(board: &mut impl Board, identity: &Identity) -> Result<(), F
 }
 
 /// Half the self term, no coupling, no gain, no bias, seeds that differ.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 fn program(board: &mut impl Board, identity: &Identity) -> Result<(), BoardError> {
     let cells = identity.cells();
     let half = 1_u32.wrapping_shl(u32::from(identity.info.self_bits.saturating_sub(1)));
@@ -56,6 +58,7 @@ fn program(board: &mut impl Board, identity: &Identity) -> Result<(), BoardError
 }
 
 /// Sets `count` registers to `value`.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 fn fill(board: &mut impl Board, address: u16, count: usize, value: u32) -> Result<(), BoardError> {
     match [value; MAX_COUPLINGS].get(..count) {
         None | Some([]) => Ok(()),

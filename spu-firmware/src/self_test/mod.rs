@@ -71,7 +71,8 @@ pub(crate) fn run(
     let mut report = SelfTestReply { ran: 0, failed: 0, expected: 0, found: 0 };
     record(&mut report, Test::Identity, registers::identity(board, identity))?;
     record(&mut report, Test::Scratch, registers::scratch(board))?;
-    let saved = registers::Saved::read(board, identity)?;
+    let mut saved = registers::Saved::new(identity);
+    saved.read(board)?;
     record(&mut report, Test::Banks, registers::banks(board, identity))?;
     if level >= 1 {
         let (octets, moments) = pattern::run(board, identity, block);
@@ -125,6 +126,7 @@ fn run_sequencer(board: &mut impl Board, run: Run) -> Result<Snapshot, Fault> {
     let looks = u64::from(STILL_LOOKS).saturating_add(run.ticks());
     for _ in 0..looks {
         let seen = Snapshot::read(board)?;
+        board.progress();
         if !seen.phase.is_running() {
             equal(Phase::Done as u32, seen.phase as u32)?;
             return Ok(seen);

@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::refusal::Refusal;
 
 /// The identity is still the session's (the calibration may be another: the host stores it).
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 pub(super) fn identity(board: &mut impl Board, identity: &Identity) -> Result<(), Fault> {
     let mut magic = [0];
     board.read_regs(regs::MAGIC, &mut magic)?;
@@ -40,6 +41,7 @@ pub(super) fn scratch(board: &mut impl Board) -> Result<(), Fault> {
     outcome
 }
 
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 fn walk(board: &mut impl Board) -> Result<(), Fault> {
     for bit in 0..u32::BITS {
         let one = 1_u32.rotate_left(bit);
@@ -47,6 +49,7 @@ fn walk(board: &mut impl Board) -> Result<(), Fault> {
         board.write_regs(regs::scratch(0), &written)?;
         let mut found = [0; regs::SCRATCH_LEN];
         board.read_regs(regs::scratch(0), &mut found)?;
+        board.progress();
         for (expected, found) in written.iter().zip(found) {
             equal(*expected, found)?;
         }
@@ -72,27 +75,41 @@ fn arrays(identity: &Identity) -> [(u16, usize); 6] {
     ]
 }
 
+/// Words of all arrays of the largest board.
+const SAVED_WORDS: usize = 3 * MAX_CELLS + MAX_COUPLINGS + 4 * MAX_CELLS + 4;
+
 /// What the tests overwrite.
 pub(super) struct Saved {
     arrays: [(u16, usize); 6],
-    words: [[u32; MAX_WORDS]; 6],
+    /// Those of all arrays, one after the other.
+    words: [u32; SAVED_WORDS],
 }
 
 impl Saved {
-    pub(super) fn read(board: &mut impl Board, identity: &Identity) -> Result<Self, BoardError> {
-        let mut saved = Self { arrays: arrays(identity), words: [[0; MAX_WORDS]; 6] };
-        for ((address, len), words) in saved.arrays.iter().zip(&mut saved.words) {
-            if let Some(words) = words.get_mut(..*len).filter(|words| !words.is_empty()) {
-                board.read_regs(*address, words)?;
+    /// Room for what is on this board.
+    pub(super) fn new(identity: &Identity) -> Self {
+        Self { arrays: arrays(identity), words: [0; SAVED_WORDS] }
+    }
+
+    pub(super) fn read(&mut self, board: &mut impl Board) -> Result<(), BoardError> {
+        let mut rest = &mut self.words[..];
+        for (address, len) in self.arrays {
+            let Some((words, others)) = rest.split_at_mut_checked(len) else { break };
+            rest = others;
+            if !words.is_empty() {
+                board.read_regs(address, words)?;
             }
         }
-        Ok(saved)
+        Ok(())
     }
 
     pub(super) fn write(&self, board: &mut impl Board) -> Result<(), BoardError> {
-        for ((address, len), words) in self.arrays.iter().zip(&self.words) {
-            if let Some(words) = words.get(..*len).filter(|words| !words.is_empty()) {
-                board.write_regs(*address, words)?;
+        let mut rest = &self.words[..];
+        for (address, len) in self.arrays {
+            let Some((words, others)) = rest.split_at_checked(len) else { break };
+            rest = others;
+            if !words.is_empty() {
+                board.write_regs(address, words)?;
             }
         }
         Ok(())
@@ -100,6 +117,7 @@ impl Saved {
 }
 
 /// Every register of a program takes codes from its whole range. Nothing becomes active.
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 pub(super) fn banks(board: &mut impl Board, identity: &Identity) -> Result<(), Fault> {
     let info = &identity.info;
     let top = |bits: u8| 1_u32.wrapping_shl(u32::from(bits)).wrapping_sub(1);
@@ -124,6 +142,7 @@ const fn code(index: u32, round: u32, max: u32, signed: bool) -> u32 {
     if signed && round >= 2 { magnitude.wrapping_neg() } else { magnitude }
 }
 
+#[inline(never)] // or the callers' other work pays for its arrays in stack
 fn check(
     board: &mut impl Board,
     (address, len): (u16, usize),
@@ -142,6 +161,7 @@ fn check(
     }
     board.write_regs(address, written)?;
     board.read_regs(address, found)?;
+    board.progress();
     for (expected, found) in written.iter().zip(found) {
         equal(*expected, *found)?;
     }

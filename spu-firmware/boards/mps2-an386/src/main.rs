@@ -6,7 +6,7 @@ mod bus;
 mod peripherals;
 
 use cortex_m_rt::{entry, exception};
-use spu_board_runtime::{Idle, Node, on_receive, on_tick, on_transmit, run, set_log};
+use spu_board_runtime::{Idle, Node, on_receive, on_tick, on_transmit, run, set_log, starved};
 use spu_firmware::Dispatcher;
 use static_cell::ConstStaticCell;
 
@@ -35,6 +35,7 @@ fn main() -> ! {
 )]
 unsafe fn DefaultHandler(number: i16) {
     match number {
+        irq::WATCHDOG => starved(),
         irq::HOST_RECEIVE => on_receive::<Host>(),
         irq::HOST_TRANSMIT => on_transmit::<Host>(),
         irq::TICK => {

@@ -48,6 +48,8 @@ register_structs! {
 
 /// Numbers of the interrupts.
 pub(crate) mod irq {
+    /// The watchdog's first stage is the non-maskable interrupt.
+    pub(crate) const WATCHDOG: i16 = -14;
     pub(crate) const HOST_RECEIVE: i16 = 0;
     pub(crate) const HOST_TRANSMIT: i16 = 1;
     pub(crate) const TICK: i16 = 8;
@@ -157,8 +159,8 @@ impl Uart for Bus {
 #[derive(Debug)]
 pub(crate) struct Timers;
 
-/// Time after which the watchdog acts if nobody feeds it: first an interrupt that is off, then the
-/// reset, each after half of it.
+/// Time after which the watchdog acts if nobody feeds it: first the non-maskable interrupt, then
+/// the reset, each after half of it.
 const WATCHDOG_MS: u32 = 4_000;
 
 impl Timer for Timers {

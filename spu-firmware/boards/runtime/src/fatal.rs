@@ -35,6 +35,15 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     SCB::sys_reset()
 }
 
+/// The watchdog's warning, where it gives one: nothing has got on for too long. Restarts now, with
+/// the right cause.
+pub fn starved() -> ! {
+    cortex_m::interrupt::disable();
+    retained::note(Cause::Watchdog, &[]);
+    defmt::error!("watchdog: no progress");
+    SCB::sys_reset()
+}
+
 fn hexadecimal(word: u32) -> [u8; 8] {
     let mut digits = [0; 8];
     for (k, digit) in digits.iter_mut().enumerate() {

@@ -22,6 +22,7 @@ use core::marker::PhantomData;
 use embedded_hal::spi::SpiDevice;
 use spu_firmware::{Activity, Dispatcher};
 
+pub use fatal::starved;
 pub use log::{Log, set_log};
 pub use node::Node;
 pub use retained::{Cause, Start};

@@ -59,6 +59,10 @@ impl<BUS: SpiDevice<u8>, T: Timer> Board for Node<BUS, T> {
         SCB::sys_reset()
     }
 
+    fn progress(&mut self) {
+        time::progress();
+    }
+
     fn enter_bootloader(&mut self) -> bool {
         false
     }

@@ -91,6 +91,7 @@ impl Start {
 }
 
 /// Takes what the last run left; called once, first of all.
+#[inline(never)] // or the main loop keeps its records on the stack for ever
 pub(crate) fn take() -> Start {
     critical_section::with(|_| {
         let before = Record::load();

@@ -112,6 +112,11 @@ pub(crate) fn served<T: Timer>(start: u64) {
         let took = state.now::<T>().saturating_sub(start);
         state.service = state.service.max(u32::try_from(took).unwrap_or(u32::MAX));
     });
+    progress();
+}
+
+/// The main loop has got on.
+pub(crate) fn progress() {
     SERVED.store(true, Ordering::Relaxed);
 }
 
