@@ -34,6 +34,7 @@ class Register:
     per: str | None = None
     words: int = 1
     latched_by: str | None = None
+    mcu: bool = False  # answered by the microcontroller, not in the FPGA
 
     @property
     def reset(self) -> int:
@@ -104,6 +105,7 @@ class _Collect(RDLListener):
                 per=per.name if per is not None else None,
                 words=node.get_property("words") or 1,
                 latched_by=latched_by.inst_name if latched_by is not None else None,
+                mcu=bool(node.get_property("mcu")),
             )
         )
 

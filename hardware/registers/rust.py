@@ -3,7 +3,7 @@
 from model import Register
 
 HEAD = """\
-//! Register map of the FPGA: addresses, fields and their descriptions.
+//! Register map of the FPGA and the microcontroller: addresses, fields and their descriptions.
 //!
 //! Written by `cargo xtask regs` from `hardware/registers/spu.rdl`; do not edit.
 //!
@@ -11,6 +11,11 @@ HEAD = """\
 //! from index to byte address with its capacity in `…_LEN`; a board uses the first
 //! [`Register::len`] elements. The module of a register's name holds its fields: `1 << n` for a bit,
 //! `…_SHIFT` and the unshifted `…_MASK` for wider ones.
+
+/// Names and descriptions are for hosts: in a microcontroller they would fill its flash.
+const fn text(text: &'static str) -> &'static str {
+    if cfg!(feature = "std") { text } else { "" }
+}
 
 /// What the bus may do with a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +44,7 @@ pub enum Extent {
 /// A field of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
-    /// Name, lower case.
+    /// Name, lower case; empty without the feature `std`.
     pub name: &'static str,
     /// Lowest bit.
     pub shift: u8,
@@ -59,7 +64,7 @@ impl Field {
 /// A register, an array of them, or a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Register {
-    /// Name, upper case.
+    /// Name, upper case; empty without the feature `std`.
     pub name: &'static str,
     /// Byte address of the first element.
     pub address: u16,
@@ -75,6 +80,8 @@ pub struct Register {
     pub reset: u32,
     /// Fields, in order of their bits; none for windows.
     pub fields: &'static [Field],
+    /// The microcontroller answers for it; it is not in the FPGA.
+    pub mcu: bool,
     /// What it is, in a line.
     pub doc: &'static str,
 }
@@ -114,6 +121,11 @@ EXTENT = {"cell": "Cells", "coupling": "Couplings", "product": "Products"}
 
 def _hex32(value: int) -> str:
     return f"0x{value >> 16:04X}_{value & 0xFFFF:04X}" if value else "0"
+
+
+def _mask(width: int) -> str:
+    value = (1 << width) - 1
+    return f"0x{value:X}" if width <= 16 else _hex32(value)
 
 
 def _string(text: str) -> str:
@@ -162,7 +174,7 @@ def _fields(r: Register) -> list[str]:
         out += [f"/// Lowest bit of `{f.name}`: {_sentence(f.doc)}"]
         out += [f"pub const {name}_SHIFT: u32 = {f.low};"]
         out += [f"/// Unshifted mask of `{f.name}`."]
-        out += [f"pub const {name}_MASK: u32 = 0x{(1 << f.width) - 1:X};"]
+        out += [f"pub const {name}_MASK: u32 = {_mask(f.width)};"]
         for member, value, doc in f.members:
             out += [f"/// Value of `{f.name}`: {_sentence(doc)}"]
             out += [f"pub const {name}_{member.upper()}: u32 = {value};"]
@@ -172,13 +184,14 @@ def _fields(r: Register) -> list[str]:
 def _entry(r: Register) -> str:
     extent = f"Extent::{EXTENT[r.per]}({r.words})" if r.per else "Extent::Fixed"
     fields = ", ".join(
-        f'Field {{ name: "{f.name}", shift: {f.low}, width: {f.width}, doc: {_string(f.doc)} }}'
+        f'Field {{ name: text("{f.name}"), shift: {f.low}, width: {f.width}, '
+        f"doc: text({_string(f.doc)}) }}"
         for f in r.fields
     )
     return (
-        f'Register {{ name: "{r.name}", address: 0x{r.address:04X}, count: {r.count}, stride: 4, '
+        f'Register {{ name: text("{r.name}"), address: 0x{r.address:04X}, count: {r.count}, stride: 4, '
         f"extent: {extent}, access: Access::{r.access.capitalize()}, reset: {_hex32(r.reset)}, "
-        f"fields: &[{fields}], doc: {_string(r.doc)} }},"
+        f"fields: &[{fields}], mcu: {str(r.mcu).lower()}, doc: text({_string(r.doc)}) }},"
     )
 
 

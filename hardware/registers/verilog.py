@@ -172,6 +172,7 @@ def _reads(inner: list[Register], regions: int) -> list[str]:
 
 def write(registers: list[Register]) -> str:
     """Verilog source."""
+    registers = [r for r in registers if not r.mcu]
     inner = [r for r in registers if not r.external]
     outer = [r for r in registers if r.external]
     ports = ["input  wire clk", "input  wire reset"]

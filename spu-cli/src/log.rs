@@ -20,7 +20,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     let text = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
     let text = text.as_deref().unwrap_or(DEFAULT);
     let filter = EnvFilter::try_new(text).map_err(|error| {
-        Failure::usage(&format!(
+        Failure::usage(format!(
             "{VARIABLE}={text} is no filter of messages ({error}); write levels by target, as in \
              warn,firmware=debug"
         ))

@@ -14,6 +14,7 @@ use spu_protocol::payload::load::SeedWords;
 
 use crate::error::Error;
 use crate::link::LinkStats;
+use crate::mcu::LastRun;
 use crate::time;
 
 /// A stochastic processing unit, on whatever rung.
@@ -148,6 +149,9 @@ pub struct BoardInfo {
     pub cells: usize,
     /// Number of couplings, `cells (cells − 1) / 2`.
     pub couplings: usize,
+    /// How the last run of its microcontroller ended, if it ended badly and nobody was told yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// Everything else, as the board said it. Its `kind` is known to this driver.
     #[serde(skip)]
     pub raw: InfoReply,

@@ -15,6 +15,7 @@ pub mod invert;
 pub mod linalg;
 pub mod link;
 pub mod matrix;
+pub mod mcu;
 pub mod model;
 pub mod open;
 pub mod plan;

@@ -50,6 +50,8 @@ pub(crate) struct Acquisition {
     blocks: u64,
     /// Frames in the capture memory when last seen, less those taken since.
     held: u32,
+    /// Most frames in the capture memory, over all acquisitions.
+    high: u32,
     /// Frames taken from the capture memory.
     taken: u64,
     /// Frames lost before the next one to be taken, and up to the last block sent.
@@ -77,6 +79,7 @@ impl Acquisition {
             granted: 0,
             blocks: 0,
             held: 0,
+            high: 0,
             taken: 0,
             skipped: 0,
             reported: 0,
@@ -129,6 +132,7 @@ impl Acquisition {
             streams: flag(AcquireRequest::STREAM),
             moments: flag(AcquireRequest::MOMENTS),
             granted: request.granted,
+            high: self.high,
             ..Self::new()
         };
         log!(
@@ -162,7 +166,12 @@ impl Acquisition {
 
     /// Forgets the acquisition without a word to the host.
     pub(crate) fn forget(&mut self) {
-        *self = Self::new();
+        *self = Self { high: self.high, ..Self::new() };
+    }
+
+    /// Most frames seen in the capture memory.
+    pub(crate) const fn fifo_high(&self) -> u32 {
+        self.high
     }
 
     /// One bounded step: send a block, look at the sequencer, or tell the host of the end.
@@ -292,6 +301,7 @@ impl Acquisition {
     /// Takes over the counters.
     fn count(&mut self, seen: &Snapshot) {
         self.held = if self.streams { seen.frames } else { 0 };
+        self.high = self.high.max(self.held);
         let lost = seen.lost.saturating_sub(self.lost);
         if lost > 0 {
             let at = self.taken.saturating_add(u64::from(self.held));

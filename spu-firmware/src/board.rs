@@ -39,6 +39,18 @@ pub trait Board {
     /// levels 0 and 1 leave it alone.
     fn reset(&mut self, level: u32);
 
+    /// A register of the microcontroller itself (those of the map that are marked so); 0 where
+    /// there is none.
+    fn mcu_reg(&mut self, address: u16) -> u32 {
+        let _ = address;
+        0
+    }
+
+    /// Bits written to [`regs::MCU_CONTROL`].
+    fn mcu_control(&mut self, bits: u32) {
+        let _ = bits;
+    }
+
     /// A bounded piece of a longer operation is done. A target that watches for progress counts
     /// it, as it counts a poll.
     fn progress(&mut self) {}

@@ -5,7 +5,7 @@ use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind, MAX_REPLY};
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::{
-    CreditRequest, HelloRequest, ResetRequest, SelfTestRequest, Writer, exact,
+    CreditRequest, HelloRequest, InfoReply, ResetRequest, SelfTestRequest, Writer, exact,
 };
 use spu_protocol::regs::{self, control};
 use spu_protocol::version;
@@ -349,7 +349,8 @@ impl<B: Board> Core<B> {
             Opcode::Info => {
                 empty()?;
                 session.refresh(board)?;
-                out.put(&session.identity.info);
+                let report = board.mcu_reg(regs::MCU_REPORT_OCTETS);
+                out.put(&InfoReply { report, ..session.identity.info });
             }
             Opcode::Ping => {
                 if payload.len() > MAX_REPLY {
@@ -357,7 +358,9 @@ impl<B: Board> Core<B> {
                 }
                 out.put_bytes(payload);
             }
-            Opcode::ReadRegs => registers::read(board, cells, payload, out)?,
+            Opcode::ReadRegs => {
+                registers::read(board, cells, acquisition.fifo_high(), payload, out)?;
+            }
             Opcode::WriteRegs => {
                 idle()?;
                 registers::write(board, cells, payload)?;

@@ -159,7 +159,8 @@ fn info(words: &Words) -> InfoReply {
         adc_gain_spread: words.real(regs::ADC_GAIN_SPREAD),
         r_spread: words.real(regs::R_SPREAD),
         l_spread: words.real(regs::L_SPREAD),
-        reserved: [0; 2],
+        report: 0,
+        reserved: 0,
     }
 }
 

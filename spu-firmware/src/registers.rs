@@ -22,6 +22,7 @@ const MAX_WORDS: usize = RegsRequest::MAX_COUNT as usize;
 pub(crate) fn read(
     board: &mut impl Board,
     cells: usize,
+    fifo_high: u32,
     payload: &[u8],
     out: &mut Writer<'_>,
 ) -> Result<(), Refusal> {
@@ -32,6 +33,16 @@ pub(crate) fn read(
     check(request, cells, Direction::Read)?;
     let mut words = [0; MAX_WORDS];
     let words = words.get_mut(..usize::from(request.count)).ok_or(ErrorCode::BadPayload)?;
+    if is_mcu(request.address) {
+        for (word, address) in words.iter_mut().zip((request.address..).step_by(4)) {
+            *word = match address {
+                regs::MCU_FIFO_HIGH => fifo_high,
+                address => board.mcu_reg(address),
+            };
+        }
+        out.put_slice(words);
+        return Ok(());
+    }
     if request.address == regs::TICKS_HI {
         // The high word is captured when the low one is read.
         board.read_regs(regs::TICKS_LO, &mut [0])?;
@@ -39,6 +50,11 @@ pub(crate) fn read(
     board.read_regs(request.address, words)?;
     out.put_slice(words);
     Ok(())
+}
+
+/// True for a register that the microcontroller answers for.
+fn is_mcu(address: u16) -> bool {
+    regs::find(address).is_some_and(|(register, _)| register.mcu)
 }
 
 /// Writes registers.
@@ -57,7 +73,11 @@ pub(crate) fn write(board: &mut impl Board, cells: usize, payload: &[u8]) -> Res
     for (word, octets) in words.iter_mut().zip(octets) {
         *word = u32::from_le_bytes(*octets);
     }
-    board.write_regs(request.address, words)?;
+    match (request.address, &*words) {
+        // The only one of the microcontroller that can be written.
+        (regs::MCU_CONTROL, [bits]) => board.mcu_control(*bits),
+        _ => board.write_regs(request.address, words)?,
+    }
     Ok(())
 }
 
@@ -76,14 +96,14 @@ fn check(request: RegsRequest, cells: usize, direction: Direction) -> Result<(),
     let mut address = Some(request.address);
     for _ in 0..request.count {
         let at = address.ok_or(Refusal::new(ErrorCode::BadAddress, request.address))?;
-        let usable = at < regs::FIFO
-            && regs::find(at).is_some_and(|(register, index)| {
-                index < register.len(cells)
-                    && match direction {
-                        Direction::Read => register.access != Access::Wo,
-                        Direction::Write => register.access != Access::Ro,
-                    }
-            });
+        let usable = regs::find(at).is_some_and(|(register, index)| {
+            (at < regs::FIFO || register.mcu)
+                && index < register.len(cells)
+                && match direction {
+                    Direction::Read => register.access != Access::Wo,
+                    Direction::Write => register.access != Access::Ro,
+                }
+        });
         if !usable {
             return Err(Refusal::new(ErrorCode::BadAddress, at));
         }
@@ -114,6 +134,12 @@ mod tests {
         assert_eq!(bad(regs::FIFO, 1, 8, Read), Some(regs::FIFO));
         assert_eq!(bad(regs::BULK, 1, 8, Write), Some(regs::BULK));
         assert_eq!(bad(0xFFFC, 2, 8, Read), Some(0xFFFC));
+        assert_eq!(bad(regs::BULK + 0x7BFC, 2, 8, Read), Some(regs::BULK + 0x7BFC));
+        assert_eq!(bad(regs::MCU_BOARD, 14, 8, Read), None);
+        assert_eq!(bad(regs::MCU_BOARD, 15, 8, Read), Some(regs::MCU_CONTROL));
+        assert_eq!(bad(regs::MCU_BOARD, 1, 8, Write), Some(regs::MCU_BOARD));
+        assert_eq!(bad(regs::MCU_CONTROL, 1, 8, Write), None);
+        assert_eq!(bad(regs::MCU_CONTROL, 2, 8, Write), Some(regs::MCU_REPORT_OCTETS));
         for cells in 1..=8 {
             let pairs = cells * (cells - 1) / 2;
             let products = cells * (cells + 1) / 2;

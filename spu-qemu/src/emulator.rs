@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::bridge::Terminal;
 use crate::error::EmulatorError;
 use crate::image::{self, Board};
-use crate::machine::{self, Bus, Clocking};
+use crate::machine::{self, Bus, Clocking, Mishap};
 use crate::monitor::Monitor;
 use crate::{bus, log};
 
@@ -41,6 +41,8 @@ pub struct Options {
     pub bus: Bus,
     /// The microcontroller's time.
     pub clocking: Clocking,
+    /// What goes wrong in the firmware soon after power-up, once.
+    pub mishap: Option<Mishap>,
 }
 
 impl Options {
@@ -53,6 +55,7 @@ impl Options {
             quantum: spu_sim::board::DEFAULT_QUANTUM,
             bus: Bus::default(),
             clocking: Clocking::default(),
+            mishap: None,
         }
     }
 }
@@ -103,8 +106,7 @@ impl Emulator {
                     .map_err(|error| EmulatorError::io("making a FIFO")(error.into()))?;
             }
         }
-        let mut command =
-            machine::command(options.board, &image, folder.path(), options.bus, options.clocking);
+        let mut command = machine::command(&options, &image, folder.path());
         let qemu = command.spawn().map_err(|source| match source.kind() {
             ErrorKind::NotFound => EmulatorError::NoQemu { program: machine::PROGRAM },
             _ => EmulatorError::Io { what: "starting QEMU", source },
@@ -137,7 +139,11 @@ impl Emulator {
         if let Some(stderr) = qemu.stderr.take() {
             threads.push(spawn("messages", move || {
                 for line in BufReader::new(stderr).lines() {
-                    tracing::warn!(target: "qemu", "{}", line?);
+                    match line? {
+                        // Of devices of the machine that nobody uses.
+                        line if line.contains("has no peer") => tracing::debug!("{line}"),
+                        line => tracing::warn!(target: "qemu", "{line}"),
+                    }
                 }
                 Ok(())
             })?);

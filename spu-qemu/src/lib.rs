@@ -21,4 +21,4 @@ mod monitor;
 pub use emulator::{Emulator, Options};
 pub use error::EmulatorError;
 pub use image::Board;
-pub use machine::{Bus, Clocking};
+pub use machine::{Bus, Clocking, Mishap};

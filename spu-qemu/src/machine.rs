@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::emulator::Options;
 use crate::image::Board;
 
 /// The way from the microcontroller to the FPGA.
@@ -31,6 +32,17 @@ pub enum Clocking {
     },
 }
 
+/// What goes wrong in the firmware, to see that it comes to light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// It panics.
+    Panic = 1,
+    /// The main loop stops, and interrupts go on.
+    Hang = 2,
+    /// The processor meets an instruction that there is not.
+    Fault = 3,
+}
+
 /// Sockets that QEMU connects to, in its working folder.
 pub(crate) const HOST: &str = "host.sock";
 pub(crate) const BUS: &str = "bus.sock";
@@ -51,24 +63,30 @@ const fn strap_address(board: Board) -> u32 {
 }
 
 /// What the strap word says: its upper half tells that there is one.
-const fn straps(bus: Bus, clocking: Clocking) -> u32 {
-    let semihosting = matches!(bus, Bus::Semihosting) as u32;
-    let spin = matches!(clocking, Clocking::Instructions { .. }) as u32;
-    0x5350_0000 | semihosting | spin << 1
+fn straps(options: &Options) -> u32 {
+    let semihosting = u32::from(options.bus == Bus::Semihosting);
+    let spin = u32::from(options.clocking != Clocking::Real);
+    let mishap = options.mishap.map_or(0, |mishap| mishap as u32);
+    0x5350_0000 | semihosting | spin << 1 | mishap << 4
 }
 
-/// The command that runs `image` on `board` in `folder`.
-pub(crate) fn command(
-    board: Board,
-    image: &Path,
-    folder: &Path,
-    bus: Bus,
-    clocking: Clocking,
-) -> Command {
+/// The command that runs `image` in `folder`.
+pub(crate) fn command(options: &Options, image: &Path, folder: &Path) -> Command {
+    let Options { board, bus, clocking, .. } = *options;
     let mut command = Command::new(PROGRAM);
     command
         .current_dir(folder)
-        .args(["-M", board.name(), "-display", "none", "-monitor", "none", "-nodefaults"])
+        .args([
+            "-M",
+            board.name(),
+            "-display",
+            "none",
+            "-monitor",
+            "none",
+            "-nodefaults",
+            "-nic",
+            "none",
+        ])
         .arg("-kernel")
         .arg(image)
         .args(["-chardev", &socket("host", HOST), "-serial", "chardev:host"])
@@ -83,7 +101,7 @@ pub(crate) fn command(
         .arg(format!(
             "loader,addr={:#x},data={:#x},data-len=4",
             strap_address(board),
-            straps(bus, clocking)
+            straps(options)
         ));
     if bus == Bus::Semihosting {
         command.args(["-semihosting-config", "enable=on,target=native"]);

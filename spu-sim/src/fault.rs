@@ -167,6 +167,9 @@ impl Fault {
     }
 
     /// Checks that a board of this profile has the part.
+    ///
+    /// # Errors
+    /// [`SimError::NoSuchPart`], or what else is wrong with it.
     pub fn check(&self, profile: &Profile) -> Result<(), SimError> {
         let cells = profile.cell_count();
         let has = |what, index: usize, count: usize| {

@@ -231,7 +231,8 @@ module spu_regs #(
 
     // Reserved: bulk data of later kinds.
     assign bulk_index = addr[14:2];
-    assign region[13] = aligned && addr[15:15] == 1'h1;
+    localparam [31:0] BULK_LEN = 7936;
+    assign region[13] = aligned && addr[15:15] == 1'h1 && {19'd0, bulk_index} < BULK_LEN;
     assign bulk_re = re && region[13];
     assign bulk_we = we && region[13];
 

@@ -1,8 +1,11 @@
 //! `spu info`: what a device is.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
-use spu_driver::BoardInfo;
+use spu_driver::mcu::{self, Timing};
+use spu_driver::{BoardInfo, Deadline};
 use spu_protocol::payload::InfoReply;
 
 use super::{DeviceArg, rung};
@@ -15,7 +18,17 @@ use crate::text::{facts, percent, si};
 pub(crate) struct Info {
     #[command(flatten)]
     device: DeviceArg,
+    /// Show how well its microcontroller keeps time: ticks, worst jitter, longest service, deepest
+    /// stack
+    #[arg(long)]
+    timing: bool,
+    /// With --timing: start the worst cases afresh afterwards
+    #[arg(long, requires = "timing")]
+    clear: bool,
 }
+
+/// Time for a few registers.
+const SOON: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Serialize)]
 pub(crate) struct InfoAnswer {
@@ -24,6 +37,11 @@ pub(crate) struct InfoAnswer {
     #[serde(flatten)]
     board: BoardInfo,
     nominal: Nominal,
+    /// None unless it was asked for, and of devices without a microcontroller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timing: Option<Timing>,
+    #[serde(skip)]
+    asked_for_timing: bool,
 }
 
 /// Nominal values and stated spreads, in SI units.
@@ -142,15 +160,50 @@ impl Nominal {
 
 impl Info {
     pub(crate) fn run(&self) -> Result<InfoAnswer, Failure> {
-        let device = self.device.open()?;
+        let mut device = self.device.open()?;
+        let timing =
+            if self.timing { mcu::timing(device.as_mut(), Deadline::after(SOON))? } else { None };
+        if self.clear && timing.is_some() {
+            mcu::clear(device.as_mut(), Deadline::after(SOON))?;
+        }
         let board = device.info().clone();
         Ok(InfoAnswer {
             uri: device.uri().to_owned(),
             rung: rung(device.uri(), Some(device.info())),
             nominal: Nominal::of(&board.raw),
             board,
+            timing,
+            asked_for_timing: self.timing,
         })
     }
+}
+
+/// Names and values of the timing, as text.
+fn timing_facts(timing: &Timing) -> Vec<(&'static str, String)> {
+    let us = |time: f64| si(time * 1e-6, "s");
+    vec![
+        ("last start", format!("{}, start {} since power-up", timing.cause, timing.starts)),
+        ("ticks", format!("{} at {} Hz, {} lost", timing.ticks, timing.tick_hz, timing.ticks_lost)),
+        ("worst jitter", format!("{} early, {} late", us(timing.early_us), us(timing.late_us))),
+        (
+            "longest service",
+            format!(
+                "{} ({} counts of {})",
+                us(timing.service_us),
+                timing.service_counts,
+                si(f64::from(timing.counter_hz), "Hz")
+            ),
+        ),
+        ("deepest stack", format!("{} of {} bytes", timing.stack_used, timing.stack_size)),
+        (
+            "from the host",
+            format!(
+                "at most {} bytes waiting, {} without room",
+                timing.receive_high, timing.receive_overruns
+            ),
+        ),
+        ("capture memory", format!("at most {} frames seen", timing.fifo_high)),
+    ]
 }
 
 /// Names of the identity, as text.
@@ -172,7 +225,17 @@ impl Answer for InfoAnswer {
     fn text(&self) -> String {
         let mut all = vec![("rung", self.rung.to_owned())];
         all.extend(identity(&self.board));
+        all.extend(self.board.last_run.iter().map(|end| ("last run ended", end.to_string())));
         all.extend(self.nominal.facts());
+        match &self.timing {
+            Some(timing) => all.extend(timing_facts(timing)),
+            None if self.asked_for_timing => {
+                let none =
+                    "none: the firmware runs without a microcontroller, or is too old to tell";
+                all.push(("timing", none.into()));
+            }
+            None => {}
+        }
         format!("{}\n{}", self.uri, facts(&all))
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn board_info(raw: &InfoReply) -> Result<BoardInfo, Error> {
         calibration_id: (raw.calibration_id != 0).then_some(raw.calibration_id),
         cells: raw.cells.into(),
         couplings: raw.couplings.into(),
+        last_run: None,
         raw: *raw,
     })
 }

@@ -21,6 +21,7 @@ use spu_protocol::payload::{
     HelloReply, InfoReply, LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest,
     Writer, exact,
 };
+use spu_protocol::regs::{self, mcu_control};
 
 use crate::device::{
     AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, Program, Report, ResetLevel,
@@ -28,6 +29,7 @@ use crate::device::{
 };
 use crate::error::Error;
 use crate::link::{Link, LinkStats};
+use crate::mcu;
 use crate::time;
 use session::Session;
 
@@ -151,7 +153,39 @@ fn read_info<L: Link>(
             what: "hello and info name different boards, gateware or firmware".into(),
         });
     }
-    info::board_info(&raw)
+    let mut info = info::board_info(&raw)?;
+    if raw.report > 0 {
+        let last_run = mcu::last_run(raw.report, |address, words| {
+            read_words(session, address, words, deadline)
+        })?;
+        tracing::warn!("the microcontroller of board {:016x} restarted: {last_run}", info.serial);
+        info.last_run = Some(last_run);
+        let request = RegsRequest { address: regs::MCU_CONTROL, count: 1 };
+        let parts = [bytemuck::bytes_of(&request), bytemuck::bytes_of(&mcu_control::CLEAR_REPORT)];
+        let reply = session.request(Opcode::WriteRegs, &parts, deadline, &mut ())?;
+        empty(reply, "a register write")?;
+    }
+    Ok(info)
+}
+
+/// Reads as many registers as one request can.
+fn read_words<L: Link>(
+    session: &mut Session<L>,
+    address: u16,
+    words: &mut [u32],
+    deadline: Deadline,
+) -> Result<(), Error> {
+    let request = RegsRequest { address, count: words.len() as u16 };
+    let reply =
+        session.request(Opcode::ReadRegs, &[bytemuck::bytes_of(&request)], deadline, &mut ())?;
+    let bytes = bytemuck::cast_slice_mut::<u32, u8>(words);
+    if reply.len() != bytes.len() {
+        return Err(Error::Corrupt {
+            what: format!("{} registers in {} bytes", request.count, reply.len()),
+        });
+    }
+    bytes.copy_from_slice(reply);
+    Ok(())
 }
 
 /// A reply that must be empty.
@@ -204,16 +238,8 @@ impl<L: Link> Device for Client<L> {
         deadline: Deadline,
     ) -> Result<(), Error> {
         for (address, out) in chunks(address, out.len())?.zip(out.chunks_mut(CHUNK)) {
-            let request = RegsRequest { address, count: out.len() as u16 };
-            let reply =
-                self.request(Opcode::ReadRegs, &[bytemuck::bytes_of(&request)], deadline)?;
-            let bytes = bytemuck::cast_slice_mut::<u32, u8>(out);
-            if reply.len() != bytes.len() {
-                return Err(Error::Corrupt {
-                    what: format!("{} registers in {} bytes", request.count, reply.len()),
-                });
-            }
-            bytes.copy_from_slice(reply);
+            self.ensure_open(deadline)?;
+            read_words(&mut self.session, address, out, deadline)?;
         }
         Ok(())
     }

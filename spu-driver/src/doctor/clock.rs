@@ -136,6 +136,7 @@ mod tests {
                 calibration_id: None,
                 cells: 2,
                 couplings: 1,
+                last_run: None,
                 raw,
             };
             Self { info, factor, block: 100 }

@@ -95,7 +95,10 @@ pub struct InfoReply {
     pub r_spread: f32,
     /// Stated spread (1 σ, relative) of inductance between cells.
     pub l_spread: f32,
+    /// Octets of a report on how the last run of the microcontroller ended, in the register
+    /// [`MCU_REPORT`](crate::regs::mcu_report); 0 if there is none that is not yet read.
+    pub report: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
 }
 const _: () = assert!(size_of::<InfoReply>() == 128);

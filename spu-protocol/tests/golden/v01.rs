@@ -256,7 +256,8 @@ fn info() {
         adc_gain_spread: 10.0,
         r_spread: 100.0,
         l_spread: 0.03125,
-        reserved: [0; 2],
+        report: 0,
+        reserved: 0,
     };
     message(Kind::Request, Opcode::Info, &[], "");
     message(

@@ -25,7 +25,8 @@ fn main() -> ! {
         dispatcher.board_mut().bus_mut().use_semihosting();
     }
     peripherals::start();
-    run::<Host, Timers, _>(dispatcher, if straps.spin { Idle::Spin } else { Idle::Sleep })
+    let idle = if straps.spin { Idle::Spin } else { Idle::Sleep };
+    run::<Host, Timers, _>(dispatcher, idle, straps.mishap)
 }
 
 #[exception]

@@ -1,6 +1,6 @@
 //! Peripherals of the board: CMSDK timers, UARTs and watchdog (Arm DDI 0479, DAI 0386).
 
-use spu_board_runtime::{Timer, Uart};
+use spu_board_runtime::{Mishap, Timer, Uart};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -164,6 +164,7 @@ pub(crate) struct Timers;
 const WATCHDOG_MS: u32 = 4_000;
 
 impl Timer for Timers {
+    const BOARD: u32 = 1;
     const HZ: u32 = CLOCK_HZ;
     const BITS: u32 = 32;
 
@@ -188,13 +189,21 @@ pub(crate) struct Straps {
     pub(crate) semihosting: bool,
     /// The idle loop goes round.
     pub(crate) spin: bool,
+    /// What goes wrong.
+    pub(crate) mishap: Option<Mishap>,
 }
 
 /// The straps; none outside the emulator.
 pub(crate) fn straps() -> Straps {
     let word = places::strap();
     let word = if word >> 16 == 0x5350 { word } else { 0 };
-    Straps { semihosting: word & 1 != 0, spin: word & 2 != 0 }
+    let mishap = match word >> 4 & 0xF {
+        1 => Some(Mishap::Panic),
+        2 => Some(Mishap::Hang),
+        3 => Some(Mishap::Fault),
+        _ => None,
+    };
+    Straps { semihosting: word & 1 != 0, spin: word & 2 != 0, mishap }
 }
 
 /// Sets all up; interrupts come from here on.

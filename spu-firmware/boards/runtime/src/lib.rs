@@ -16,6 +16,7 @@ mod serial;
 #[allow(unsafe_code, reason = "reads the unused part of the stack")]
 mod stack;
 mod time;
+mod vitals;
 
 use core::marker::PhantomData;
 
@@ -38,24 +39,63 @@ pub enum Idle {
     Spin,
 }
 
+/// What goes wrong soon after power-up, once: an emulator's strap asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// A panic.
+    Panic,
+    /// The main loop stops.
+    Hang,
+    /// An instruction that there is not.
+    Fault,
+}
+
+/// Time from the start to a mishap, in milliseconds.
+const MISHAP_MS: u32 = 200;
+
+impl Mishap {
+    fn happen(self) -> ! {
+        match self {
+            Self::Panic => panic!("asked for by the strap"),
+            Self::Hang => loop {
+                cortex_m::asm::nop();
+            },
+            Self::Fault => cortex_m::asm::udf(),
+        }
+    }
+}
+
 /// Serves the host for ever. Interrupts are on.
-pub fn run<U, T, BUS>(dispatcher: &mut Dispatcher<Node<BUS, T>>, idle: Idle) -> !
+pub fn run<U, T, BUS>(
+    dispatcher: &mut Dispatcher<Node<BUS, T>>,
+    idle: Idle,
+    mishap: Option<Mishap>,
+) -> !
 where
     U: Uart,
     T: Timer,
     BUS: SpiDevice<u8>,
 {
     let start = retained::take();
-    defmt::info!("start {}: {}", start.starts, start.cause);
+    if let Some(cause) = start.cause {
+        defmt::info!("start {}: {}", start.starts, cause);
+    }
     if !start.text().is_empty() {
         defmt::warn!("last run ended: {=[u8]:a}", start.text());
     }
+    dispatcher.board_mut().vitals_mut().set(T::BOARD, &start);
+    let mishap = mishap.filter(|_| start.cause == Some(Cause::PowerOn));
     let mut transmitter = serial::Transmitter::<U>(PhantomData);
     loop {
         let begun = time::now::<T>();
         let heard = serial::receive(dispatcher.room(), |octets| dispatcher.receive(octets)) > 0;
         let worked = dispatcher.poll(&mut transmitter) == Activity::Worked;
         time::served::<T>(begun);
+        if let Some(mishap) = mishap
+            && begun >= u64::from(T::HZ / 1_000).saturating_mul(u64::from(MISHAP_MS))
+        {
+            mishap.happen();
+        }
         if heard || worked {
             continue;
         }

@@ -9,6 +9,7 @@ use spu_firmware::{Board, BoardError, FpgaBoard};
 use crate::retained::{self, Cause};
 use crate::serial;
 use crate::time::{self, BoardClock, Timer};
+use crate::vitals::Vitals;
 
 /// Longest time that the last reply gets before a reset.
 const LINGER_MS: u32 = 50;
@@ -17,12 +18,17 @@ const LINGER_MS: u32 = 50;
 #[derive(Debug)]
 pub struct Node<BUS, T> {
     fpga: FpgaBoard<BUS, BoardClock<T>>,
+    vitals: Vitals,
 }
 
 impl<BUS, T> Node<BUS, T> {
-    /// A board behind this bus.
+    /// A board behind this bus. All but the bus is zero, so that a static one takes no room in flash.
     pub const fn new(bus: BUS) -> Self {
-        Self { fpga: FpgaBoard::new(bus, BoardClock(PhantomData)) }
+        Self { fpga: FpgaBoard::new(bus, BoardClock(PhantomData)), vitals: Vitals::NONE }
+    }
+
+    pub(crate) const fn vitals_mut(&mut self) -> &mut Vitals {
+        &mut self.vitals
     }
 
     /// The bus, to change.
@@ -57,6 +63,14 @@ impl<BUS: SpiDevice<u8>, T: Timer> Board for Node<BUS, T> {
         while !serial::is_sent() && time::now::<T>() < until {}
         retained::note(Cause::Requested, &[]);
         SCB::sys_reset()
+    }
+
+    fn mcu_reg(&mut self, address: u16) -> u32 {
+        self.vitals.read::<T>(address)
+    }
+
+    fn mcu_control(&mut self, bits: u32) {
+        self.vitals.obey(bits);
     }
 
     fn progress(&mut self) {

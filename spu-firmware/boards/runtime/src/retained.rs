@@ -24,6 +24,15 @@ pub enum Cause {
     Fault = 4,
     /// Neither: the watchdog, the reset pin or a debugger.
     Watchdog = 5,
+    /// The supply dipped; only microcontrollers that detect it tell.
+    BrownOut = 6,
+}
+
+impl Cause {
+    /// Its number in the register map.
+    pub(crate) const fn number(self) -> u32 {
+        self as u32
+    }
 }
 
 /// What is kept.
@@ -75,8 +84,8 @@ impl Record {
 /// Why the microcontroller started, and what is known of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Start {
-    /// The cause.
-    pub cause: Cause,
+    /// The cause; `None` before it is known.
+    pub cause: Option<Cause>,
     /// Starts before this one since power came on.
     pub starts: u32,
     text: [u8; TEXT],
@@ -84,6 +93,21 @@ pub struct Start {
 }
 
 impl Start {
+    /// Nothing is known yet.
+    pub(crate) const NONE: Self = Self { cause: None, starts: 0, text: [0; TEXT], len: 0 };
+
+    fn say(&mut self, text: &[u8]) {
+        for (to, from) in self.text.iter_mut().zip(text) {
+            *to = *from;
+        }
+        self.len = text.len();
+    }
+
+    /// Forgets the text.
+    pub(crate) const fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// Where it panicked or what kind of fault it was.
     pub fn text(&self) -> &[u8] {
         self.text.get(..self.len).unwrap_or_default()
@@ -95,20 +119,24 @@ impl Start {
 pub(crate) fn take() -> Start {
     critical_section::with(|_| {
         let before = Record::load();
-        let start = match before {
-            None => Start { cause: Cause::PowerOn, starts: 0, text: [0; TEXT], len: 0 },
+        let mut start = match before {
+            None => Start { cause: Some(Cause::PowerOn), ..Start::NONE },
             Some(record) => Start {
-                cause: match record.next {
+                cause: Some(match record.next {
                     2 => Cause::Requested,
                     3 => Cause::Panic,
                     4 => Cause::Fault,
+                    6 => Cause::BrownOut,
                     _ => Cause::Watchdog,
-                },
+                }),
                 starts: record.starts.wrapping_add(1),
                 text: record.text,
                 len: (record.len as usize).min(TEXT),
             },
         };
+        if start.cause == Some(Cause::Watchdog) {
+            start.say(b"no progress, the reset pin or a debugger");
+        }
         Record {
             magic: MAGIC,
             next: Cause::Watchdog as u32,

@@ -107,6 +107,11 @@ pub(crate) fn is_sent() -> bool {
     with(|queues| queues.sent.is_empty())
 }
 
+/// Starts the high-water mark afresh.
+pub(crate) fn clear() {
+    with(|queues| queues.high_water = 0);
+}
+
 /// Octets that found no room, and the most that waited.
 pub(crate) fn receive_counters() -> (u32, u32) {
     with(|queues| (queues.overruns, queues.high_water as u32))

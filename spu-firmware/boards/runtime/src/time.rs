@@ -9,8 +9,10 @@ use spu_firmware::Clock;
 /// Ticks in a second.
 pub const TICK_HZ: u32 = 1_000;
 
-/// The board's timers.
+/// The board's timers, and which board it is.
 pub trait Timer {
+    /// The board's number.
+    const BOARD: u32;
     /// Counts of the free-running counter in a second, a multiple of a million.
     const HZ: u32;
     /// Bits of the free-running counter; it wraps less often than once a tick.
@@ -118,6 +120,11 @@ pub(crate) fn served<T: Timer>(start: u64) {
 /// The main loop has got on.
 pub(crate) fn progress() {
     SERVED.store(true, Ordering::Relaxed);
+}
+
+/// Starts the marks afresh; ticks go on.
+pub(crate) fn clear() {
+    with(|state| (state.early, state.late, state.service) = (0, 0, 0));
 }
 
 /// The counters: ticks, lost ticks, most counts early and late, longest service.
