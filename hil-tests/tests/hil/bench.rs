@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use spu_driver::uri::SimOptions;
+use spu_driver::uri::{QemuOptions, SimOptions};
 use spu_driver::{BoardInfo, Device, DeviceUri, Error, ResetLevel};
 use spu_protocol::payload::info::BoardKind;
 
@@ -43,6 +43,23 @@ pub(crate) enum Need {
     SimulatedCells,
     /// Faults planted by URI.
     Faults,
+}
+
+/// Options of the board that a URI has made; only of those are there copies, and faults by name.
+fn made(uri: &DeviceUri) -> Option<&SimOptions> {
+    match uri {
+        DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) => Some(sim),
+        _ => None,
+    }
+}
+
+/// The same with other options.
+fn made_otherwise(uri: &DeviceUri, change: impl FnOnce(&mut SimOptions)) -> DeviceUri {
+    let mut uri = uri.clone();
+    if let DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri {
+        change(sim);
+    }
+    uri
 }
 
 /// A device that tests share.
@@ -90,6 +107,13 @@ pub(crate) fn open(uris: &str) -> Result<(Benches, Benches), Error> {
         alone.clone()
     };
     Ok((alone, together))
+}
+
+/// Opens a board of its own kind.
+pub(crate) fn open_one(name: &str, uri: DeviceUri) -> Result<Arc<Bench>, Error> {
+    let slot = Slot::open(uri)?;
+    let name = format!("{}.{name}", slot.info.profile);
+    Ok(Arc::new(Bench { name, slots: vec![slot] }))
 }
 
 /// Opens a board that this process serves.
@@ -153,28 +177,24 @@ impl Bench {
         self.slots[0].served.as_ref()
     }
 
-    /// Three copies of a simulated board, one of them with this fault.
+    /// Three copies of a board that a URI makes, one of them with this fault.
     ///
     /// # Errors
-    /// Those of opening them; [`Error::Unsupported`] where the board is no simulator.
+    /// Those of opening them.
     pub(crate) fn copies_with(
         &self,
         fault: &str,
         faulty: u32,
     ) -> Result<Vec<Box<dyn Device>>, Error> {
-        let DeviceUri::Sim(options) = &self.slots[0].uri else {
-            return Err(Error::Unsupported { reasons: vec!["no simulator".into()] });
-        };
-        (0..3)
-            .map(|copy| {
-                let mut options = options.clone();
+        let copy = |copy| {
+            made_otherwise(self.uri(), |options| {
                 options.copy += copy;
                 if copy == faulty {
                     options.fault.push(fault.into());
                 }
-                DeviceUri::Sim(options).open()
             })
-            .collect()
+        };
+        (0..3).map(|number| copy(number).open()).collect()
     }
 
     /// Why a test with this need cannot run; `None` if it can.
@@ -182,7 +202,7 @@ impl Bench {
         let info = self.info();
         let raw = &info.raw;
         let profile = &info.profile;
-        let sim = is_sim(&self.slots[0].uri);
+        let made = made(self.uri()).is_some();
         let exact = spreads(info).iter().all(|spread| *spread == 0.0) && raw.stray_farad == 0.0;
         let reason = match need {
             Need::Rlc if info.kind() != BoardKind::Rlc => {
@@ -201,13 +221,13 @@ impl Bench {
             Need::Unsigned if raw.coupling_signed == 1 => {
                 format!("couplings of profile {profile} have a sign")
             }
-            Need::Copies(n) if !sim && self.slots.len() < n => {
+            Need::Copies(n) if !made && self.slots.len() < n => {
                 format!("needs {n} copies; name {n} devices in SPU_DEVICE, separated by commas")
             }
             Need::SimulatedCells if !simulated_cells(&self.slots[0]) => {
                 "analog cells never give the same codes twice".into()
             }
-            Need::Faults if !sim => "faults are planted by sim URIs only".into(),
+            Need::Faults if !made => "faults are planted by sim and qemu URIs only".into(),
             _ => return None,
         };
         Some(reason)
@@ -227,7 +247,7 @@ impl Bench {
     /// Those of opening them.
     pub(crate) fn copies(&self, count: usize) -> Result<Lease<'_>, Error> {
         match &self.slots[0].uri {
-            uri @ DeviceUri::Sim(_) if self.slots.len() < count => Ok(Lease {
+            uri if made(uri).is_some() && self.slots.len() < count => Ok(Lease {
                 devices: spu_driver::open_copies(&uri.to_string(), count)?,
                 kept: Vec::new(),
             }),

@@ -17,6 +17,7 @@ mod bench;
 mod conformance;
 mod copies;
 mod inversion;
+mod qemu;
 mod served;
 mod statistics;
 mod support;
@@ -69,6 +70,24 @@ fn main() -> ExitCode {
                         let name = format!("rev-a.{name}::{}", case.name);
                         trials.push(skip(name, reason.clone(), &arguments, &mut skipped));
                     }
+                }
+            }
+        }
+    }
+    if uris == "sim" || uris == "qemu" {
+        match qemu::open() {
+            Ok(bench) => {
+                let suites = SUITES.into_iter().filter(|_| uris == "sim");
+                for (suite, cases) in
+                    suites.chain([("copies", copies::CASES), ("qemu", qemu::CASES)])
+                {
+                    add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
+                }
+            }
+            Err(reason) => {
+                for case in SUITES.iter().flat_map(|(_, cases)| *cases).chain(qemu::CASES) {
+                    let name = format!("rev-a.qemu::{}", case.name);
+                    trials.push(skip(name, reason.clone(), &arguments, &mut skipped));
                 }
             }
         }

@@ -9,6 +9,9 @@ use crate::time::{self, Timer};
 /// Longest wait for an octet, or for room for one.
 const PATIENCE_MS: u32 = 1_000;
 
+/// Cycles between two looks at the UART: an emulator delivers octets while nobody looks.
+const PAUSE: u32 = 1000;
+
 /// A UART that is polled: the firmware has nothing else to do until the FPGA has answered.
 #[derive(Debug)]
 pub struct Tunnel<U, T>(PhantomData<(U, T)>);
@@ -25,6 +28,7 @@ impl<U: Uart, T: Timer> Tunnel<U, T> {
             if let Some(value) = step() {
                 return Ok(value);
             }
+            cortex_m::asm::delay(PAUSE);
             let now = time::now::<T>();
             let patience = u64::from(T::HZ / 1_000).saturating_mul(u64::from(PATIENCE_MS));
             if now >= *until.get_or_insert(now.saturating_add(patience)) {
