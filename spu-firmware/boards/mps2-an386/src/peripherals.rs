@@ -77,8 +77,8 @@ mod places {
         watchdog: WatchdogBlock = 0x4000_8000;
     }
 
-    /// What the emulator was told to put behind the memory.
-    pub(super) fn strap() -> u32 {
+    /// The strap word: what the emulator was told to put behind the memory.
+    pub(crate) fn strap() -> u32 {
         // SAFETY: memory of the board that the linker script gives to nobody.
         unsafe { core::ptr::read_volatile(0x2000_FFF0 as *const u32) }
     }
@@ -98,6 +98,8 @@ mod places {
         unsafe { NVIC::unmask(Number(irq.cast_unsigned())) }
     }
 }
+
+pub(crate) use places::strap;
 
 /// The UART to the host.
 #[derive(Debug)]
@@ -177,22 +179,6 @@ impl Timer for Timers {
 /// Lets the tick be acknowledged.
 pub(crate) fn acknowledge_tick() {
     places::tick().interrupt.set(1);
-}
-
-/// Bits of the strap word.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Straps {
-    /// The FPGA is behind semihosting and not behind the UART.
-    pub(crate) semihosting: bool,
-    /// The idle loop goes round.
-    pub(crate) spin: bool,
-}
-
-/// The straps; none outside the emulator.
-pub(crate) fn straps() -> Straps {
-    let word = places::strap();
-    let word = if word >> 16 == 0x5350 { word } else { 0 };
-    Straps { semihosting: word & 1 != 0, spin: word & 2 != 0 }
 }
 
 /// Sets all up; interrupts come from here on.
