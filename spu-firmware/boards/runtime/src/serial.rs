@@ -25,6 +25,12 @@ pub trait Uart {
 
     /// Whether there is an interrupt when the transmitter has room.
     fn interrupt_when_empty(on: bool);
+
+    /// True if what is not read waits, as on a link with flow control: then nothing is read that
+    /// finds no room.
+    fn waits() -> bool {
+        false
+    }
 }
 
 /// Both directions of the port.
@@ -51,14 +57,19 @@ fn with<T>(what: impl FnOnce(&mut Queues) -> T) -> T {
 
 /// The interrupt of an octet that arrived.
 pub fn on_receive<U: Uart>() {
-    with(|queues| {
-        while let Some(octet) = U::read() {
-            if !queues.received.push(octet) {
-                queues.overruns = queues.overruns.saturating_add(1);
-            }
+    with(take_in::<U>);
+}
+
+/// Takes what arrived.
+fn take_in<U: Uart>(queues: &mut Queues) {
+    while !(queues.received.room() == 0 && U::waits())
+        && let Some(octet) = U::read()
+    {
+        if !queues.received.push(octet) {
+            queues.overruns = queues.overruns.saturating_add(1);
         }
-        queues.high_water = queues.high_water.max(queues.received.len());
-    });
+    }
+    queues.high_water = queues.high_water.max(queues.received.len());
 }
 
 /// The interrupt of a transmitter that has room.
@@ -79,7 +90,7 @@ fn fill<U: Uart>(queues: &mut Queues) {
 }
 
 /// Passes what arrived on, as much as `room` allows and one critical section moves; how much.
-pub(crate) fn receive(room: usize, take: impl FnOnce(&[u8])) -> usize {
+pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
     let mut octets = [0; AT_ONCE];
     let count = with(|queues| {
         let front = queues.received.front();
@@ -89,6 +100,9 @@ pub(crate) fn receive(room: usize, take: impl FnOnce(&[u8])) -> usize {
         };
         to.copy_from_slice(from);
         queues.received.consume(count);
+        if U::waits() {
+            take_in::<U>(queues);
+        }
         count
     });
     if count > 0 {
