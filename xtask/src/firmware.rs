@@ -33,11 +33,13 @@ struct Board {
 
 const KIB: u64 = 1024;
 
-const BOARDS: [Board; 1] = [Board {
-    name: "mps2-an386",
-    target: "thumbv7em-none-eabihf",
-    budget: Size { flash: 64 * KIB, ram: 32 * KIB },
-}];
+/// The budget of every image.
+const BUDGET: Size = Size { flash: 64 * KIB, ram: 32 * KIB };
+
+const BOARDS: [Board; 2] = [
+    Board { name: "mps2-an386", target: "thumbv7em-none-eabihf", budget: BUDGET },
+    Board { name: "lm3s6965evb", target: "thumbv7m-none-eabi", budget: BUDGET },
+];
 
 /// What an image fills, in octets; the memory includes the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,16 +2,17 @@
 #![no_std]
 #![no_main]
 
-mod bus;
 mod peripherals;
 
 use cortex_m_rt::{entry, exception};
-use spu_board_runtime::{Idle, Node, on_receive, on_tick, on_transmit, run, set_log, starved};
+use spu_board_runtime::bus::{StrappedBus, Straps};
+use spu_board_runtime::{Node, on_receive, on_tick, on_transmit, run, set_log, starved};
 use spu_firmware::Dispatcher;
 use static_cell::ConstStaticCell;
 
-use bus::FpgaBus;
-use peripherals::{Host, Timers, irq};
+use peripherals::{Bus, Host, Timers, irq};
+
+type FpgaBus = StrappedBus<Bus, Timers>;
 
 static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers>>> =
     ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new())));
@@ -19,14 +20,13 @@ static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers>>> =
 #[entry]
 fn main() -> ! {
     set_log(peripherals::log);
-    let straps = peripherals::straps();
+    let straps = Straps::new(peripherals::strap());
     let dispatcher = DISPATCHER.take();
     if straps.semihosting {
         dispatcher.board_mut().bus_mut().use_semihosting();
     }
     peripherals::start();
-    let idle = if straps.spin { Idle::Spin } else { Idle::Sleep };
-    run::<Host, Timers, _>(dispatcher, idle, straps.mishap)
+    run::<Host, Timers, _>(dispatcher, straps.idle, straps.mishap)
 }
 
 #[exception]

@@ -1,6 +1,6 @@
 //! Peripherals of the board: CMSDK timers, UARTs and watchdog (Arm DDI 0479, DAI 0386).
 
-use spu_board_runtime::{Mishap, Timer, Uart};
+use spu_board_runtime::{Timer, Uart};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -79,8 +79,8 @@ mod places {
         watchdog: WatchdogBlock = 0x4000_8000;
     }
 
-    /// What the emulator was told to put behind the memory.
-    pub(super) fn strap() -> u32 {
+    /// The strap word: what the emulator was told to put behind the memory.
+    pub(crate) fn strap() -> u32 {
         // SAFETY: memory of the board that the linker script gives to nobody.
         unsafe { core::ptr::read_volatile(0x2000_FFF0 as *const u32) }
     }
@@ -95,11 +95,19 @@ mod places {
         }
     }
 
-    pub(super) fn unmask(irq: i16) {
-        // SAFETY: called once at the start, in no critical section.
-        unsafe { NVIC::unmask(Number(irq.cast_unsigned())) }
+    /// Turns an interrupt on; a lower `priority` comes first.
+    pub(super) fn unmask(irq: i16, priority: u8) {
+        let number = Number(irq.cast_unsigned());
+        // SAFETY: called at the start only, in no critical section and before any interrupt; nobody
+        // else has the controller.
+        unsafe {
+            cortex_m::Peripherals::steal().NVIC.set_priority(number, priority);
+            NVIC::unmask(number);
+        }
     }
 }
+
+pub(crate) use places::strap;
 
 /// The UART to the host.
 #[derive(Debug)]
@@ -182,30 +190,6 @@ pub(crate) fn acknowledge_tick() {
     places::tick().interrupt.set(1);
 }
 
-/// Bits of the strap word.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Straps {
-    /// The FPGA is behind semihosting and not behind the UART.
-    pub(crate) semihosting: bool,
-    /// The idle loop goes round.
-    pub(crate) spin: bool,
-    /// What goes wrong.
-    pub(crate) mishap: Option<Mishap>,
-}
-
-/// The straps; none outside the emulator.
-pub(crate) fn straps() -> Straps {
-    let word = places::strap();
-    let word = if word >> 16 == 0x5350 { word } else { 0 };
-    let mishap = match word >> 4 & 0xF {
-        1 => Some(Mishap::Panic),
-        2 => Some(Mishap::Hang),
-        3 => Some(Mishap::Fault),
-        _ => None,
-    };
-    Straps { semihosting: word & 1 != 0, spin: word & 2 != 0, mishap }
-}
-
 /// Sets all up; interrupts come from here on.
 pub(crate) fn start() {
     for (uart, mode) in [
@@ -229,7 +213,9 @@ pub(crate) fn start() {
     places::tick().reload.set(Timers::PERIOD - 1);
     places::tick().value.set(Timers::PERIOD - 1);
     places::tick().control.write(TimerControl::ENABLE::SET + TimerControl::INTERRUPT::SET);
-    for irq in [irq::HOST_RECEIVE, irq::HOST_TRANSMIT, irq::TICK] {
-        places::unmask(irq);
+    // The tick first: nothing but critical sections holds it back.
+    places::unmask(irq::TICK, 0);
+    for irq in [irq::HOST_RECEIVE, irq::HOST_TRANSMIT] {
+        places::unmask(irq, 0x80);
     }
 }

@@ -88,7 +88,8 @@ where
     let mut transmitter = serial::Transmitter::<U>(PhantomData);
     loop {
         let begun = time::now::<T>();
-        let heard = serial::receive(dispatcher.room(), |octets| dispatcher.receive(octets)) > 0;
+        let heard =
+            serial::receive::<U>(dispatcher.room(), |octets| dispatcher.receive(octets)) > 0;
         let worked = dispatcher.poll(&mut transmitter) == Activity::Worked;
         time::served::<T>(begun);
         if let Some(mishap) = mishap

@@ -13,7 +13,7 @@ const RECEIVED: usize = 512;
 /// taken from the FPGA while the last one goes out.
 const SENT: usize = spu_firmware::MAX_ENCODED + 128;
 /// Octets that move in one critical section: it delays the interrupts, and so the tick.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 
 /// A UART, as far as interrupts need it.
 pub trait Uart {
@@ -25,6 +25,12 @@ pub trait Uart {
 
     /// Whether there is an interrupt when the transmitter has room.
     fn interrupt_when_empty(on: bool);
+
+    /// True if what is not read waits, as on a link with flow control: then nothing is read that
+    /// finds no room.
+    fn waits() -> bool {
+        false
+    }
 }
 
 /// Both directions of the port.
@@ -51,35 +57,51 @@ fn with<T>(what: impl FnOnce(&mut Queues) -> T) -> T {
 
 /// The interrupt of an octet that arrived.
 pub fn on_receive<U: Uart>() {
-    with(|queues| {
-        while let Some(octet) = U::read() {
-            if !queues.received.push(octet) {
-                queues.overruns = queues.overruns.saturating_add(1);
-            }
+    with(take_in::<U>);
+}
+
+/// Takes what arrived.
+fn take_in<U: Uart>(queues: &mut Queues) {
+    while !(queues.received.room() == 0 && U::waits())
+        && let Some(octet) = U::read()
+    {
+        if !queues.received.push(octet) {
+            queues.overruns = queues.overruns.saturating_add(1);
         }
-        queues.high_water = queues.high_water.max(queues.received.len());
-    });
+    }
+    queues.high_water = queues.high_water.max(queues.received.len());
 }
 
 /// The interrupt of a transmitter that has room.
 pub fn on_transmit<U: Uart>() {
-    with(fill::<U>);
+    fill::<U>();
 }
 
-/// Gives the transmitter what it takes.
-fn fill<U: Uart>(queues: &mut Queues) {
-    while let Some(octet) = queues.sent.first() {
+/// Gives the transmitter what it takes, a few octets to a critical section: a transmitter that
+/// takes all at once must not hold back the tick.
+fn fill<U: Uart>() {
+    while with(fill_some::<U>) {}
+}
+
+/// True if the transmitter may take more at once.
+fn fill_some<U: Uart>(queues: &mut Queues) -> bool {
+    for _ in 0..AT_ONCE {
+        let Some(octet) = queues.sent.first() else {
+            U::interrupt_when_empty(false);
+            return false;
+        };
         if !U::write(octet) {
-            return U::interrupt_when_empty(true);
+            U::interrupt_when_empty(true);
+            return false;
         }
         queues.sent.consume(1);
         queues.has_room |= queues.sent.room() == spu_firmware::MAX_ENCODED;
     }
-    U::interrupt_when_empty(false);
+    true
 }
 
 /// Passes what arrived on, as much as `room` allows and one critical section moves; how much.
-pub(crate) fn receive(room: usize, take: impl FnOnce(&[u8])) -> usize {
+pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
     let mut octets = [0; AT_ONCE];
     let count = with(|queues| {
         let front = queues.received.front();
@@ -89,6 +111,9 @@ pub(crate) fn receive(room: usize, take: impl FnOnce(&[u8])) -> usize {
         };
         to.copy_from_slice(from);
         queues.received.consume(count);
+        if U::waits() {
+            take_in::<U>(queues);
+        }
         count
     });
     if count > 0 {
@@ -129,7 +154,7 @@ impl<U: Uart> Transmit for Transmitter<U> {
         for piece in bytes.chunks(AT_ONCE) {
             // The dispatcher asked for the room before.
             with(|queues| queues.sent.append(piece));
-            with(fill::<U>);
+            fill::<U>();
         }
     }
 }

@@ -7,11 +7,13 @@
 //! find out where an answer begins after one of them restarted.
 
 mod semihosted;
+mod strapped;
 mod tunnel;
 
 use embedded_hal::spi::{self, ErrorKind, ErrorType, Operation, SpiDevice};
 
 pub use semihosted::Semihosted;
+pub use strapped::{StrappedBus, Straps};
 pub use tunnel::Tunnel;
 
 /// Answer to a request for synchronisation.
