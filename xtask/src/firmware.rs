@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
 struct Board {
     name: &'static str,
     target: &'static str,
+    /// Images beside the firmware's.
+    others: &'static [&'static str],
     /// Most flash and memory, in octets.
     budget: Size,
 }
@@ -37,8 +39,13 @@ const KIB: u64 = 1024;
 const BUDGET: Size = Size { flash: 64 * KIB, ram: 32 * KIB };
 
 const BOARDS: [Board; 2] = [
-    Board { name: "mps2-an386", target: "thumbv7em-none-eabihf", budget: BUDGET },
-    Board { name: "lm3s6965evb", target: "thumbv7m-none-eabi", budget: BUDGET },
+    Board {
+        name: "mps2-an386",
+        target: "thumbv7em-none-eabihf",
+        others: &["mps2-an386-bare"],
+        budget: BUDGET,
+    },
+    Board { name: "lm3s6965evb", target: "thumbv7m-none-eabi", others: &[], budget: BUDGET },
 ];
 
 /// What an image fills, in octets; the memory includes the stack.
@@ -102,8 +109,11 @@ fn build(board: &Board) -> Result<PathBuf> {
     ensure!(status.success(), "the image for {} does not build", board.name);
     let image = image_path(board.name);
     fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
-    let built = target.join(board.target).join("release").join(board.name);
-    fs::copy(&built, &image).with_context(|| format!("{} cannot be copied", built.display()))?;
+    for name in std::iter::once(board.name).chain(board.others.iter().copied()) {
+        let built = target.join(board.target).join("release").join(name);
+        fs::copy(&built, image_path(name))
+            .with_context(|| format!("{} cannot be copied", built.display()))?;
+    }
     Ok(image)
 }
 

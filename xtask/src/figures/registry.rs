@@ -70,7 +70,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 19] = [
+pub(super) const FIGURES: [Figure; 24] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -122,6 +122,16 @@ pub(super) const FIGURES: [Figure; 19] = [
     // median of a ping less that of plain bytes to something as far away.
     link_ratio("link.usb.ceiling_ratio", "guest"),
     link_added("link.usb.added_p50_us", "guest"),
+    // The firmware's image over a bare image that does the same without frames, sessions and
+    // interrupts: rate of a raw stream; bare time of a round trip over that of a ping.
+    Figure { name: "qemu.throughput_ratio", unit: "1", goal: Goal::AtLeast(0.8), rung: "qemu" },
+    Figure { name: "qemu.roundtrip_ratio", unit: "1", goal: Goal::AtLeast(0.8), rung: "qemu" },
+    // Entries of an inverse on three emulated copies that are not those of the simulator.
+    Figure { name: "qemu.differences", unit: "entries", goal: Goal::AtMost(0.0), rung: "qemu" },
+    // Ticks of the firmware that did not come, and the spread of those that came, by a clock that
+    // counts instructions, over 100,000 ticks (quick: 10,000).
+    Figure { name: "timing.lost_ticks", unit: "ticks", goal: Goal::AtMost(0.0), rung: "qemu" },
+    Figure { name: "timing.jitter_ticks", unit: "ticks", goal: Goal::AtMost(0.5), rung: "qemu" },
 ];
 
 const fn link_ratio(name: &'static str, rung: &'static str) -> Figure {

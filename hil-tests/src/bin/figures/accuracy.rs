@@ -15,7 +15,7 @@ use spu_protocol::code::Ticks;
 use crate::Figure;
 
 /// `examples/published-like.mtx`: a ring of 8 cells with three chords.
-fn published_like() -> anyhow::Result<SpdMatrix> {
+pub(crate) fn published_like() -> anyhow::Result<SpdMatrix> {
     let mut a = Array2::<f64>::eye(8) * 4.0;
     let ring = (0..8).map(|i| (i, (i + 1) % 8, if i % 2 == 0 { 3.0 } else { 2.0 }));
     for (i, j, weight) in ring.chain([(0, 3, 1.0), (1, 6, 1.0), (4, 7, 1.0)]) {

@@ -5,6 +5,8 @@
 mod accuracy;
 mod faults;
 mod link;
+#[cfg(unix)]
+mod qemu;
 mod raw;
 mod speed;
 
@@ -50,6 +52,14 @@ fn main() -> anyhow::Result<()> {
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
         "faults.schedules" => faults::schedules(quick)?,
         "unplug.wrong" => faults::unplug(quick)?,
+        #[cfg(unix)]
+        "qemu.throughput_ratio" => qemu::throughput(quick)?,
+        #[cfg(unix)]
+        "qemu.roundtrip_ratio" => qemu::round_trip(quick)?,
+        #[cfg(unix)]
+        "qemu.differences" => qemu::differences()?,
+        #[cfg(unix)]
+        "timing.lost_ticks" | "timing.jitter_ticks" => qemu::timing(&name, quick)?,
         other => link::figure(other, quick)?
             .with_context(|| format!("no figure {other}; `cargo xtask figures` names them"))?,
     };
