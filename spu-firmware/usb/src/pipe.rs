@@ -5,9 +5,9 @@ pub const PACKET: usize = 64;
 
 /// Octets that were received and not yet taken: a packet, and those that may still come when the
 /// endpoint is told to hold.
-const RECEIVED: usize = 4 * PACKET;
+const RECEIVED: usize = 3 * PACKET;
 /// With less room than this the endpoint is to hold.
-const ENOUGH: usize = 3 * PACKET;
+const ENOUGH: usize = 2 * PACKET;
 
 /// Octets on their way to the host.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::split;
 
 /// Octets of a frame that may take over; longer ones do not.
-const LONGEST: usize = 64;
+const LONGEST: usize = 48;
 
 /// What came on a link that has not got the board, since the last delimiter.
 #[derive(Debug, Clone, Copy)]
@@ -93,12 +93,13 @@ impl<const LINKS: usize> Turns<LINKS> {
     /// octet of a link.
     pub fn listen(&mut self, mut read: impl FnMut(usize) -> Option<u8>) -> bool {
         for (link, knock) in self.knocks.iter_mut().enumerate() {
-            // What took over is passed on before anything else happens.
-            if link == self.holder || self.passed.is_some() {
+            if link == self.holder {
                 continue;
             }
             while let Some(octet) = read(link) {
-                if knock.hear(octet) {
+                // While one that took over is still being passed on, others are heard in vain:
+                // their hosts ask again.
+                if knock.hear(octet) && self.passed.is_none() {
                     self.holder = link;
                     self.passed = Some(0);
                     return true;
@@ -235,6 +236,20 @@ mod tests {
         assert_eq!((links.turns.holder(), &second[1..]), (2, &knock[..]));
     }
 
+    #[test]
+    fn links_are_emptied_while_nothing_is_passed_on() {
+        let mut links = Links::new();
+        let knock = frame(Kind::Request, Opcode::Hello, &[3; 16]);
+        for link in [1, 2, 0] {
+            links.queues[link].extend(&knock);
+            links.turns.listen(|link| links.queues[link].pop_front());
+        }
+        assert_eq!(links.turns.holder(), 1);
+        assert!(links.queues.iter().all(VecDeque::is_empty), "or their interrupts never ended");
+        assert_eq!(links.come(1, &[])[1..], knock);
+        assert_eq!(links.come(2, &knock)[1..], knock);
+    }
+
     proptest! {
         #[test]
         fn any_octets_are_taken(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -244,7 +259,7 @@ mod tests {
         }
 
         #[test]
-        fn unstuffing_is_that_of_the_protocol(payload in proptest::collection::vec(0..3_u8, 0..30)) {
+        fn unstuffing_is_that_of_the_protocol(payload in proptest::collection::vec(0..3_u8, 0..20)) {
             let wire = frame(Kind::Request, Opcode::Hello, &payload);
             let mut decoded = [0; LONGEST];
             let decoded = unstuff(&wire[..wire.len() - 1], &mut decoded).unwrap();

@@ -99,8 +99,7 @@ fn write(spi: &mut Spi, address: u16, words: &[u32]) {
     for (word, offset) in words.iter().zip((0..).step_by(4)) {
         let [high, low] = (address + offset).to_be_bytes();
         let octets = word.to_be_bytes();
-        let operations =
-            &mut [Operation::Write(&[0x00, high, low, 0]), Operation::Write(&octets)];
+        let operations = &mut [Operation::Write(&[0x00, high, low, 0]), Operation::Write(&octets)];
         let _ = spi.transaction(operations);
     }
 }
