@@ -19,7 +19,7 @@ use crate::speed::program;
 /// Octets of a ping.
 const PING: usize = 64;
 /// Blocks of a stream, and frames in each.
-const BLOCKS: u16 = 24;
+const BLOCKS: u8 = 24;
 const BLOCK_FRAMES: u32 = 338;
 const FRAME_OCTETS: f64 = 12.0;
 
@@ -89,8 +89,7 @@ impl Bare {
     }
 
     fn stream(&mut self) -> anyhow::Result<()> {
-        let [low, high] = BLOCKS.to_le_bytes();
-        self.port.write(&[b'S', low, high, 0], soon())?;
+        self.port.write(&[b'S', BLOCKS, 0], soon())?;
         let block = BLOCK_FRAMES as usize * FRAME_OCTETS as usize + 80;
         self.read(usize::from(BLOCKS) * block)
     }

@@ -21,6 +21,8 @@ use peripherals::{Bus, Host, Timers};
 /// Octets of a block: 338 frames of 12 octets, as many as the firmware's blocks hold.
 const BLOCK: usize = 338 * FRAME;
 const FRAME: usize = 12;
+/// Cycles between two looks at the UART.
+const PAUSE: u32 = 1_000;
 /// Octets that a frame of the wire adds to them.
 const AROUND: usize = 80;
 
@@ -42,7 +44,11 @@ fn main() -> ! {
     let mut length = 0;
     loop {
         Timers::feed_watchdog();
-        let Some(octet) = Host::read() else { continue };
+        let Some(octet) = Host::read() else {
+            // An emulator delivers octets while nobody looks.
+            cortex_m::asm::delay(PAUSE);
+            continue;
+        };
         if let Some(place) = message.get_mut(length) {
             *place = octet;
             length += 1;
@@ -51,9 +57,7 @@ fn main() -> ! {
             continue;
         }
         match message.get(..length) {
-            Some([b'S', low, high, 0]) => {
-                stream(&mut spi, u16::from_le_bytes([*low, *high]), frames);
-            }
+            Some([b'S', blocks, 0]) => stream(&mut spi, *blocks, frames),
             Some(whole) => send(whole),
             None => {}
         }
@@ -68,7 +72,7 @@ fn send(octets: &[u8]) {
 }
 
 /// Sends blocks of frames, and zeros for what would be around them.
-fn stream(spi: &mut Spi, blocks: u16, frames: &mut [u8; BLOCK]) {
+fn stream(spi: &mut Spi, blocks: u8, frames: &mut [u8; BLOCK]) {
     let count = u32::from(blocks) * (BLOCK / FRAME) as u32;
     let run = [mode::STREAM, 0, 1, count];
     write(spi, regs::MODE, &run);
