@@ -5,9 +5,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind};
+use spu_protocol::image::ImageKind;
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::acquire::{State, product_count};
 use spu_protocol::payload::load::LoadHeader;
+use spu_protocol::payload::update::{SlotState, UpdateState};
 
 /// A field of a payload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -219,10 +221,30 @@ impl Walk<'_> {
         Some(())
     }
 
-    fn firmware(&mut self) -> Option<()> {
+    fn version(&mut self, name: &'static str) -> Option<()> {
         let bytes = self.bytes::<6>()?;
         let [major, minor, patch] = bytemuck::cast::<_, [u16; 3]>(bytes);
-        self.push("firmware", None, 6, Value::Text(format!("{major}.{minor}.{patch}")));
+        self.push(name, None, 6, Value::Text(format!("{major}.{minor}.{patch}")));
+        Some(())
+    }
+
+    fn data<const N: usize>(&mut self, name: &'static str) -> Option<()> {
+        let bytes = self.bytes::<N>()?;
+        self.push(name, None, N, Value::Octets(bytes.to_vec()));
+        Some(())
+    }
+
+    /// A number of `N` octets with the name that `name_of` gives it.
+    fn named<const N: usize>(
+        &mut self,
+        name: &'static str,
+        name_of: impl Fn(u64) -> Option<String>,
+    ) -> Option<()> {
+        let mut wide = [0; 8];
+        wide.get_mut(..N)?.copy_from_slice(&self.bytes::<N>()?);
+        let number = u64::from_le_bytes(wide);
+        let text = name_of(number).unwrap_or_else(|| "unknown".into());
+        self.push(name, None, N, Value::Named(number, text));
         Some(())
     }
 
@@ -289,6 +311,13 @@ impl Walk<'_> {
             Opcode::Credit => {
                 self.u64("granted")?;
             }
+            Opcode::UpdateBegin => self.update_begin()?,
+            Opcode::UpdateWrite => {
+                self.u32("offset")?;
+                self.u32("reserved")?;
+                self.octets("data");
+            }
+            Opcode::UpdateStatus | Opcode::UpdateConfirm => self.image_kind::<4>()?,
             _ => {}
         }
         Some(())
@@ -302,7 +331,7 @@ impl Walk<'_> {
                 self.hex::<8>("calibration_id")?;
                 self.u32("session")?;
                 self.hex::<4>("gateware_id")?;
-                self.firmware()?;
+                self.version("firmware")?;
                 self.u8("version_min")?;
                 self.u8("version_max")?;
             }
@@ -325,7 +354,71 @@ impl Walk<'_> {
                 self.hex::<4>("expected")?;
                 self.hex::<4>("found")?;
             }
+            Opcode::UpdateBegin | Opcode::UpdateWrite | Opcode::UpdateFinish => {
+                self.update_progress()?;
+            }
+            Opcode::UpdateStatus => self.update_status()?,
             _ => {}
+        }
+        Some(())
+    }
+
+    fn image_kind<const N: usize>(&mut self) -> Option<()> {
+        self.named::<N>("kind", |number| {
+            let kind = ImageKind::from_u16(u16::try_from(number).ok()?)?;
+            Some(format!("{kind:?}"))
+        })
+    }
+
+    fn update_begin(&mut self) -> Option<()> {
+        self.u32("flags")?;
+        self.u32("reserved")?;
+        self.data::<4>("magic")?;
+        self.u16("header_version")?;
+        self.image_kind::<2>()?;
+        self.hex::<4>("target")?;
+        self.hex::<4>("build_id")?;
+        self.version("version")?;
+        self.u16("reserved")?;
+        self.u32("length")?;
+        self.hex::<4>("load_address")?;
+        self.data::<32>("sha256")?;
+        self.hex::<4>("key_id")?;
+        self.data::<124>("padding")?;
+        self.data::<64>("signature")
+    }
+
+    fn update_progress(&mut self) -> Option<()> {
+        self.named::<2>("state", |number| {
+            let state = UpdateState::from_u16(number as u16)?;
+            Some(format!("{state:?}"))
+        })?;
+        self.named::<2>("error", |number| match number as u16 {
+            0 => Some("none".into()),
+            number => ErrorCode::from_u16(number).map(|code| format!("{code:?}")),
+        })?;
+        self.u32("done")?;
+        self.u32("total")?;
+        Some(())
+    }
+
+    fn update_status(&mut self) -> Option<()> {
+        self.update_progress()?;
+        for name in ["room", "page", "piece"] {
+            self.u32(name)?;
+        }
+        self.hex::<4>("target")?;
+        self.u32("running")?;
+        for _ in 0..2 {
+            self.hex::<4>("build_id")?;
+            self.u32("length")?;
+            self.u32("sequence")?;
+            self.version("version")?;
+            self.named::<1>("slot", |number| {
+                let state = SlotState::from_u8(number as u8)?;
+                Some(format!("{state:?}"))
+            })?;
+            self.u8("reserved")?;
         }
         Some(())
     }
@@ -378,7 +471,7 @@ impl Walk<'_> {
         for name in ["sample_clock_hz", "capture_frames", "stream_frames_per_s"] {
             self.u32(name)?;
         }
-        self.firmware()?;
+        self.version("firmware")?;
         for name in ["kind", "cells", "couplings"] {
             self.u16(name)?;
         }
