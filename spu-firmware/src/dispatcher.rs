@@ -413,7 +413,11 @@ impl<B: Board> Core<B> {
                 idle()?;
                 updating::finish(updater, out)?;
             }
-            Opcode::UpdateStatus => updating::status(updater, board, payload, out)?,
+            Opcode::UpdateStatus => {
+                // A host that asks again and again sees it advance.
+                updating::follow(updater, board, block);
+                updating::status(updater, board, payload, out)?;
+            }
             Opcode::UpdateConfirm => {
                 idle()?;
                 updating::confirm(board, payload)?;
