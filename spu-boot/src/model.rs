@@ -124,10 +124,9 @@ impl ModelFlash {
             let new = change(index, *octet);
             let mask = match hit.map(|cut| cut.tear) {
                 None | Some(Tear::Completed) => 0xFF,
-                Some(Tear::NotStarted) => 0,
                 Some(Tear::FirstHalf) if index < length / 2 => 0xFF,
                 Some(Tear::SecondHalf) if index >= length / 2 => 0xFF,
-                Some(Tear::FirstHalf | Tear::SecondHalf) => 0,
+                Some(Tear::NotStarted | Tear::FirstHalf | Tear::SecondHalf) => 0,
                 Some(Tear::Octets(_)) => 0xFF * (random.next() & 1),
                 Some(Tear::Bits(_)) => random.next(),
             };

@@ -13,7 +13,7 @@ use spu_protocol::image::{Accepts, HEADER_LEN, ImageHeader, ImageKind};
 use spu_protocol::payload::UpdateBegin;
 use spu_protocol::payload::update::UpdateState;
 
-use crate::boot::boot;
+use crate::boot::{Boot, boot};
 use crate::keys::KEYS;
 use crate::model::{Cut, ModelFlash, Tear};
 use crate::pack::{Meta, SigningKey, pack};
@@ -296,20 +296,9 @@ impl Machine {
                 return End::Cut;
             }
             counts.starts += 1;
-            let running = match booted {
-                Ok(boot) => {
-                    let [major, ..] = boot.header.version;
-                    let payload = self.image(major).get(HEADER_LEN..).unwrap_or_default();
-                    if payload.is_empty() || memory.get(..payload.len()) != Some(payload) {
-                        counts.bricked += 1;
-                        return End::Stuck;
-                    }
-                    major
-                }
-                Err(_) => {
-                    counts.bricked += 1;
-                    return End::Stuck;
-                }
+            let Some(running) = booted.ok().and_then(|boot| self.whole(&boot, &memory)) else {
+                counts.bricked += 1;
+                return End::Stuck;
             };
             if running == NEW {
                 self.trials += 1;
@@ -337,6 +326,13 @@ impl Machine {
             }
         }
         End::Stuck
+    }
+
+    /// The image that was started, by its major version, if what was loaded is all of it.
+    fn whole(&self, boot: &Boot, memory: &[u8]) -> Option<u16> {
+        let [major, ..] = boot.header.version;
+        let payload = self.image(major).get(HEADER_LEN..)?;
+        (memory.get(..payload.len()) == Some(payload)).then_some(major)
     }
 
     /// Brings the new image; true if the updater says that it is ready.

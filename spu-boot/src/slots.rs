@@ -77,7 +77,7 @@ impl Layout {
 
     /// Most octets of a payload.
     pub const fn room(&self) -> u32 {
-        self.size.saturating_sub(HEADER_LEN as u32 + TRAILER)
+        self.size.saturating_sub(HEADER_LEN as u32).saturating_sub(TRAILER)
     }
 
     /// Address of a mark.

@@ -7,7 +7,7 @@ use spu_protocol::payload::{UpdateBegin, UpdateProgress, UpdateStatus, UpdateWri
 
 use crate::flash::FlashError;
 use crate::slots::{MARK, Slot, Slots, TRAILER, Which};
-use crate::verify::{Hasher, Untrusted, check_signature, read_payload};
+use crate::verify::{Hasher, Untrusted, check_signature, find_key, read_payload};
 
 /// Why an update is refused or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,8 +76,8 @@ impl UpdateError {
 
 /// An update of one pair of slots.
 ///
-/// [`begin`](Self::begin) checks header and signature before anything is erased;
-/// [`step`](Self::step) then erases a page or verifies a piece at a time. The slot's first page,
+/// [`begin`](Self::begin) checks the header; [`step`](Self::step) then checks its signature before
+/// anything is erased, erases a page at a time, or verifies a piece at a time. The slot's first page,
 /// with its header, is erased first and its marks last; the header is written after the payload was
 /// verified and the mark *ready* after both: a cut leaves a slot that does not start.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ enum State {
     Verifying = 3,
     Ready = 4,
     Failed = 5,
+    /// The header's signature is next.
+    Checking,
+    /// Hash and header are right in flash; the signature of the latter is next.
+    Marking,
 }
 
 const EMPTY: ImageHeader = ImageHeader {
@@ -147,12 +151,12 @@ impl Updater {
     /// Begins, in place of one that is going on. The slot is not touched yet.
     ///
     /// # Errors
-    /// [`UpdateError::Image`], [`UpdateError::Untrusted`] for the signature,
+    /// [`UpdateError::Image`], [`UpdateError::Untrusted`] for a key that is not accepted,
     /// [`UpdateError::Downgrade`], [`UpdateError::NotConfirmed`], [`UpdateError::Flash`]. Another
-    /// update that was going on goes on then.
+    /// update that was going on goes on then. (A wrong signature shows in the progress.)
     pub fn begin(&mut self, slots: &mut Slots<'_>, begin: &UpdateBegin) -> Result<(), UpdateError> {
         begin.header.check(&slots.accepts, slots.layout.room())?;
-        check_signature(&begin.header, slots.keys, slots.verify)?;
+        find_key(&begin.header, slots.keys)?;
         let running = slots.running();
         let marks = slots.marks(running);
         if marks.state == SlotState::Trial {
@@ -167,15 +171,13 @@ impl Updater {
         }
         let slot = running.other();
         let newest = marks.sequence.max(slots.marks(slot).sequence);
-        *self = Self {
-            state: State::Erasing,
-            error: 0,
-            slot,
-            sequence: newest.saturating_add(1),
-            done: 0,
-            header: begin.header,
-            hasher: None,
-        };
+        self.state = State::Checking;
+        self.error = 0;
+        self.slot = slot;
+        self.sequence = newest.saturating_add(1);
+        self.done = 0;
+        self.header = begin.header;
+        self.hasher = None;
         Ok(())
     }
 
@@ -231,15 +233,21 @@ impl Updater {
 
     /// True if [`step`](Self::step) has something to do.
     pub const fn is_working(&self) -> bool {
-        matches!(self.state, State::Erasing | State::Verifying)
+        matches!(self.state, State::Checking | State::Erasing | State::Verifying | State::Marking)
     }
 
     /// Does one piece of what is to be done: erases a page, or reads back and hashes as much as
-    /// `buffer` holds (a multiple of 32 octets), or verifies the signature and marks the slot.
+    /// `buffer` holds (a multiple of 32 octets), or verifies
+    /// a signature. From little of the stack: Ed25519 takes 3 KiB.
     pub fn step(&mut self, slots: &mut Slots<'_>, buffer: &mut [u8]) {
         let done = match self.state {
+            State::Checking => {
+                self.state = State::Erasing;
+                self.check_signature(slots)
+            }
             State::Erasing => self.erase(slots),
             State::Verifying => self.verify(slots, buffer),
+            State::Marking => self.mark(slots),
             _ => Ok(()),
         };
         if let Err(error) = done {
@@ -248,6 +256,7 @@ impl Updater {
     }
 
     /// Erases the next page: those of header and payload from the first on, then that of the marks.
+    #[inline(never)] // nor is its frame, or that of `verify`, on the stack of the signature
     fn erase(&mut self, slots: &mut Slots<'_>) -> Result<(), UpdateError> {
         let page = slots.flash.page();
         let used = self.used();
@@ -264,6 +273,7 @@ impl Updater {
         Ok(())
     }
 
+    #[inline(never)]
     fn verify(&mut self, slots: &mut Slots<'_>, buffer: &mut [u8]) -> Result<(), UpdateError> {
         let length = self.header.length;
         if let Some(hasher) = &mut self.hasher
@@ -283,14 +293,25 @@ impl Updater {
         }
         let start = slots.layout.start(self.slot);
         slots.flash.write(start, bytemuck::bytes_of(&self.header))?;
-        let written = slots.header(self.slot)?;
-        if written != self.header {
+        // From here on it is the one in flash.
+        let sent = core::mem::replace(&mut self.header, slots.header(self.slot)?);
+        if self.header != sent {
             return Err(FlashError::Failed.into());
         }
-        check_signature(&written, slots.keys, slots.verify)?;
+        self.state = State::Marking;
+        Ok(())
+    }
+
+    /// Marks the slot if the header in flash is signed.
+    fn mark(&mut self, slots: &mut Slots<'_>) -> Result<(), UpdateError> {
+        self.check_signature(slots)?;
         slots.write_mark(self.slot, Which::Ready, self.sequence)?;
         self.state = State::Ready;
         Ok(())
+    }
+
+    fn check_signature(&self, slots: &Slots<'_>) -> Result<(), UpdateError> {
+        Ok(check_signature(&self.header, slots.keys, slots.verify)?)
     }
 
     /// Octets of header and payload.
@@ -318,9 +339,9 @@ impl Updater {
     pub fn progress(&self) -> UpdateProgress {
         let (state, total) = match self.state {
             State::Idle => (UpdateState::Idle, 0),
-            State::Erasing => (UpdateState::Erasing, self.used()),
+            State::Checking | State::Erasing => (UpdateState::Erasing, self.used()),
             State::Receiving => (UpdateState::Receiving, self.header.length),
-            State::Verifying => (UpdateState::Verifying, self.header.length),
+            State::Verifying | State::Marking => (UpdateState::Verifying, self.header.length),
             State::Ready => (UpdateState::Ready, self.header.length),
             State::Failed => (UpdateState::Failed, self.header.length),
         };

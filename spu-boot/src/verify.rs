@@ -39,13 +39,18 @@ pub fn check_signature(
     keys: &[Key],
     verify: Verify,
 ) -> Result<(), Untrusted> {
-    let key = keys.iter().find(|key| key.id == header.key_id);
-    let key = key.ok_or(Untrusted::UnknownKey(header.key_id))?;
+    let key = find_key(header, keys)?;
     if verify(&key.public, header.signed(), &header.signature) {
         Ok(())
     } else {
         Err(Untrusted::BadSignature)
     }
+}
+
+/// The key that the header names.
+pub(crate) fn find_key<'k>(header: &ImageHeader, keys: &'k [Key]) -> Result<&'k Key, Untrusted> {
+    let key = keys.iter().find(|key| key.id == header.key_id);
+    key.ok_or(Untrusted::UnknownKey(header.key_id))
 }
 
 /// SHA-256 in pieces.

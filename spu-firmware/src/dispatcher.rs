@@ -111,18 +111,24 @@ impl<B: Board> Dispatcher<B> {
         }
     }
 
-    /// Does one bounded piece of work: answers a request, sends a block, or looks at the
-    /// sequencer.
+    /// Does one bounded piece of work: answers a request (and erases a page or verifies a piece of
+    /// an update before), sends a block, or looks at the sequencer.
     pub fn poll(&mut self, tx: &mut impl Transmit) -> Activity {
         if self.core.restart {
             self.restart();
             return Activity::Worked;
         }
+        // Before requests, so that a host that asks again and again sees an update advance; and
+        // from here, where little of the stack is in use, which the signature takes 3 KiB of.
+        let updated = self.core.update();
         // A request is taken only if its reply can be sent.
         if tx.room() >= MAX_ENCODED_REPLY && self.serve(tx) {
             return Activity::Worked;
         }
-        self.core.follow(tx)
+        match updated {
+            Activity::Worked => Activity::Worked,
+            Activity::Idle => self.core.follow(tx),
+        }
     }
 
     /// Forgets everything, as a restart of the microcontroller that nobody asked for does: session,
@@ -146,6 +152,7 @@ impl<B: Board> Dispatcher<B> {
     }
 
     /// Handles the next frame; false if there is none.
+    #[inline(never)] // its frame is not on the stack of `update`
     fn serve(&mut self, tx: &mut impl Transmit) -> bool {
         let mut rest = self.input.pending();
         let pending = rest.len();
@@ -413,11 +420,7 @@ impl<B: Board> Core<B> {
                 idle()?;
                 updating::finish(updater, out)?;
             }
-            Opcode::UpdateStatus => {
-                // A host that asks again and again sees it advance.
-                updating::follow(updater, board, block);
-                updating::status(updater, board, payload, out)?;
-            }
+            Opcode::UpdateStatus => updating::status(updater, board, payload, out)?,
             Opcode::UpdateConfirm => {
                 idle()?;
                 updating::confirm(board, payload)?;
@@ -432,11 +435,20 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
-    /// Follows the update or the acquisition of the open session; there is never both.
-    fn follow(&mut self, tx: &mut impl Transmit) -> Activity {
-        let Self { board, session, acquisition, updater, block, output, .. } = self;
+    /// One step of the update of the open session.
+    fn update(&mut self) -> Activity {
+        let Self { board, session, updater, block, .. } = self;
         match session {
             Some(_) if updater.is_working() => updating::follow(updater, board, block),
+            _ => Activity::Idle,
+        }
+    }
+
+    /// Follows the acquisition of the open session.
+    #[inline(never)] // its frame is not on the stack of `update`
+    fn follow(&mut self, tx: &mut impl Transmit) -> Activity {
+        let Self { board, session, acquisition, block, output, .. } = self;
+        match session {
             Some(session) => acquisition.follow(board, session, block, output, tx),
             None => Activity::Idle,
         }

@@ -97,12 +97,9 @@ pub(crate) fn confirm(board: &mut impl Board, payload: &[u8]) -> Result<(), Refu
 
 /// One bounded step: a page is erased, a piece hashed, or the signature verified.
 pub(crate) fn follow(updater: &mut Updater, board: &mut impl Board, block: &mut Block) -> Activity {
-    if !updater.is_working() {
-        return Activity::Idle;
-    }
     let Ok(mut slots) = slots(board, updater.kind().into()) else {
         updater.forget();
-        return Activity::Idle;
+        return Activity::Worked;
     };
     // A multiple of 32 octets.
     let buffer = block.first_chunk_mut::<HASHED>().map(<[u8; HASHED]>::as_mut_slice);

@@ -70,8 +70,7 @@ fn retried_requests_are_executed_once() {
     let first = bench.exchange(&request, bytemuck::bytes_of(&begin));
     assert_eq!(bench.exchange(&request, bytemuck::bytes_of(&begin)), first);
     bench.settled();
-    let octets =
-        [&bytemuck::bytes_of(&UpdateWrite { offset: 0, reserved: 0 })[..], payload].concat();
+    let octets = [bytemuck::bytes_of(&UpdateWrite { offset: 0, reserved: 0 }), payload].concat();
     let request = bench.next_header(Opcode::UpdateWrite, octets.len());
     let first = bench.exchange(&request, &octets);
     assert_eq!(first.error(), None);
@@ -131,7 +130,7 @@ fn each_poll_does_one_page_or_one_piece() {
         if progress.state != UpdateState::Verifying as u16 {
             break;
         }
-        assert!(progress.done - last <= 2 * 1024, "the request's own step and one poll");
+        assert!(progress.done - last <= 2 * 1024, "a piece a poll");
         last = progress.done;
     }
     assert_eq!(bench.settled().state, UpdateState::Ready as u16);
@@ -140,7 +139,8 @@ fn each_poll_does_one_page_or_one_piece() {
 #[test]
 fn a_board_without_slots_says_so() {
     let mut bench = Bench::new();
-    let (header, _) = ImageHeader::parse(&image(6, 10)).map(|(header, _)| (header, ())).unwrap();
+    let image = image(6, 10);
+    let (header, _) = ImageHeader::parse(&image).unwrap();
     assert_eq!(bench.begin(&header, 0), Err((ErrorCode::Unsupported, 0)));
     assert_eq!(bench.confirm(), Err((ErrorCode::Unsupported, 0)));
     for opcode in [Opcode::UpdateStatus, Opcode::UpdateConfirm] {

@@ -91,7 +91,14 @@ pub fn refusal(code: ErrorCode) -> Refused {
     let header = match code {
         ErrorCode::BadImage => signed(|header| header.magic = *b"ELF\0"),
         ErrorCode::WrongTarget => signed(|header| header.target = 2),
-        ErrorCode::BadSignature => ImageHeader { length: 900, ..header() },
+        ErrorCode::BadSignature => {
+            bench.begin(&ImageHeader { length: 900, ..header() }, 0).unwrap();
+            let progress = bench.settled();
+            assert_eq!(progress.state, UpdateState::Failed as u16);
+            let flash = bench.device.board_mut().flash.as_ref().unwrap();
+            assert_eq!(flash.operations(), 0, "nothing was erased");
+            return (ErrorCode::from_u16(progress.error).unwrap(), 0);
+        }
         ErrorCode::UnknownKey => ImageHeader { key_id: 7, ..header() },
         ErrorCode::Downgrade => signed(|header| header.version = [5, 2, 2]),
         ErrorCode::TooLarge => signed(|header| header.length = SLOT - 256 - 128 + 1),

@@ -59,7 +59,7 @@ const _: () = assert!(size_of::<UpdateSelect>() == 4);
 pub enum UpdateState {
     /// None was begun since the start.
     Idle = 0,
-    /// The slot is being erased.
+    /// The header's signature is being verified, then the slot erased.
     Erasing = 1,
     /// Pieces are taken.
     Receiving = 2,
