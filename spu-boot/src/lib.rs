@@ -7,10 +7,12 @@
 //!
 //! **No copying between slots.** The boot loader loads the chosen image into memory, or the
 //! microcontroller runs it in place; nothing is swapped. Every change of what starts is one mark of
-//! 32 octets, which a cut of the power leaves erased, whole, or recognisably torn. A swap as
-//! `embassy-boot` 0.7 does it keeps its progress in a page of words that are compared with fixed
-//! octets: a half-erased page can bring a word of progress back to its erased value while the magic
-//! word is still there, and mixed images are started; it also checks no image before it starts it.
+//! 32 octets, which a cut of the power leaves erased, whole, or recognisably torn.
+//!
+//! Why not `embassy-boot` 0.7: it starts what is in the active partition without a look at hash or
+//! signature, it needs four page operations a page to swap (an STM32H743's pages are 128 KiB), and
+//! `tests/embassy_boot.rs` cuts its power with the same model: a half-erased page of its state can
+//! leave the magic word and bring back the word that says that its progress is void.
 //!
 //! `no_std`, no heap, no panic that contents of flash can reach. The feature `std` adds what hosts
 //! need: [`pack`](pack::pack), a model of flash memory, and cuts of its power.
