@@ -1,15 +1,15 @@
 //! The fields of frames by name: to show them, and to say where two frames differ.
 
+mod update;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind};
-use spu_protocol::image::ImageKind;
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::acquire::{State, product_count};
 use spu_protocol::payload::load::LoadHeader;
-use spu_protocol::payload::update::{SlotState, UpdateState};
 
 /// A field of a payload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -359,66 +359,6 @@ impl Walk<'_> {
             }
             Opcode::UpdateStatus => self.update_status()?,
             _ => {}
-        }
-        Some(())
-    }
-
-    fn image_kind<const N: usize>(&mut self) -> Option<()> {
-        self.named::<N>("kind", |number| {
-            let kind = ImageKind::from_u16(u16::try_from(number).ok()?)?;
-            Some(format!("{kind:?}"))
-        })
-    }
-
-    fn update_begin(&mut self) -> Option<()> {
-        self.u32("flags")?;
-        self.u32("reserved")?;
-        self.data::<4>("magic")?;
-        self.u16("header_version")?;
-        self.image_kind::<2>()?;
-        self.hex::<4>("target")?;
-        self.hex::<4>("build_id")?;
-        self.version("version")?;
-        self.u16("reserved")?;
-        self.u32("length")?;
-        self.hex::<4>("load_address")?;
-        self.data::<32>("sha256")?;
-        self.hex::<4>("key_id")?;
-        self.data::<124>("padding")?;
-        self.data::<64>("signature")
-    }
-
-    fn update_progress(&mut self) -> Option<()> {
-        self.named::<2>("state", |number| {
-            let state = UpdateState::from_u16(number as u16)?;
-            Some(format!("{state:?}"))
-        })?;
-        self.named::<2>("error", |number| match number as u16 {
-            0 => Some("none".into()),
-            number => ErrorCode::from_u16(number).map(|code| format!("{code:?}")),
-        })?;
-        self.u32("done")?;
-        self.u32("total")?;
-        Some(())
-    }
-
-    fn update_status(&mut self) -> Option<()> {
-        self.update_progress()?;
-        for name in ["room", "page", "piece"] {
-            self.u32(name)?;
-        }
-        self.hex::<4>("target")?;
-        self.u32("running")?;
-        for _ in 0..2 {
-            self.hex::<4>("build_id")?;
-            self.u32("length")?;
-            self.u32("sequence")?;
-            self.version("version")?;
-            self.named::<1>("slot", |number| {
-                let state = SlotState::from_u8(number as u8)?;
-                Some(format!("{state:?}"))
-            })?;
-            self.u8("reserved")?;
         }
         Some(())
     }
