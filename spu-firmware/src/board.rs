@@ -1,7 +1,11 @@
 //! What the dispatcher needs of a board, and a board over an SPI device.
 
 use embedded_hal::spi::{ErrorKind, Operation, SpiDevice};
+use spu_boot::Slots;
+use spu_protocol::image::ImageKind;
 use spu_protocol::regs;
+
+use crate::FIRMWARE_VERSION;
 
 /// Why a board operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +61,17 @@ pub trait Board {
 
     /// Arranges that the boot loader starts once the reply is out; false if there is none.
     fn enter_bootloader(&mut self) -> bool;
+
+    /// The slots of images of a kind, in flash that can be written while this runs; none where the
+    /// board cannot be updated by itself. They are the same at each call.
+    fn slots(&mut self, _kind: ImageKind) -> Option<Slots<'_>> {
+        None
+    }
+
+    /// Version of the firmware that runs: this crate's, unless the image says another.
+    fn firmware_version(&self) -> [u16; 3] {
+        FIRMWARE_VERSION
+    }
 }
 
 /// A monotonic clock.

@@ -1,5 +1,6 @@
 //! Answers requests and follows the acquisition, one bounded piece of work at a time.
 
+use spu_boot::Updater;
 use spu_protocol::codec::{Decoder, Frame, FrameErrorCounts};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind, MAX_REPLY};
@@ -19,7 +20,7 @@ use crate::output::{MAX_ENCODED_REPLY, Output, Transmit};
 use crate::refusal::Refusal;
 use crate::replies::{Known, Replies};
 use crate::session::{Session, new_id};
-use crate::{program, registers, self_test, sequencer};
+use crate::{program, registers, self_test, sequencer, updating};
 
 /// Whether a poll found something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ struct Core<B> {
     /// Number of the last session, to choose another.
     last_session: u32,
     acquisition: Acquisition,
+    updater: Updater,
     block: Block,
     output: Output,
     /// The microcontroller restarts at the next poll.
@@ -71,6 +73,7 @@ impl<B: Board> Dispatcher<B> {
                 session: None,
                 last_session: 0,
                 acquisition: Acquisition::new(),
+                updater: Updater::new(),
                 block: [0; BLOCK_OCTETS],
                 output: Output::new(),
                 restart: false,
@@ -108,18 +111,24 @@ impl<B: Board> Dispatcher<B> {
         }
     }
 
-    /// Does one bounded piece of work: answers a request, sends a block, or looks at the
-    /// sequencer.
+    /// Does one bounded piece of work: answers a request (and erases a page or verifies a piece of
+    /// an update before), sends a block, or looks at the sequencer.
     pub fn poll(&mut self, tx: &mut impl Transmit) -> Activity {
         if self.core.restart {
             self.restart();
             return Activity::Worked;
         }
+        // Before requests, so that a host that asks again and again sees an update advance; and
+        // from here, where little of the stack is in use, which the signature takes 3 KiB of.
+        let updated = self.core.update();
         // A request is taken only if its reply can be sent.
         if tx.room() >= MAX_ENCODED_REPLY && self.serve(tx) {
             return Activity::Worked;
         }
-        self.core.follow(tx)
+        match updated {
+            Activity::Worked => Activity::Worked,
+            Activity::Idle => self.core.follow(tx),
+        }
     }
 
     /// Forgets everything, as a restart of the microcontroller that nobody asked for does: session,
@@ -128,6 +137,7 @@ impl<B: Board> Dispatcher<B> {
         self.core.session = None;
         self.core.last_session = 0;
         self.core.acquisition.forget();
+        self.core.updater.forget();
         self.restart();
     }
 
@@ -142,6 +152,7 @@ impl<B: Board> Dispatcher<B> {
     }
 
     /// Handles the next frame; false if there is none.
+    #[inline(never)] // its frame is not on the stack of `update`
     fn serve(&mut self, tx: &mut impl Transmit) -> bool {
         let mut rest = self.input.pending();
         let pending = rest.len();
@@ -216,6 +227,7 @@ impl<B: Board> Core<B> {
             .filter(|session| session.nonce == hello.nonce && replies.is_empty())
             .map(|session| session.id);
         self.acquisition.forget();
+        self.updater.forget();
         replies.clear();
         let identity = Identity::read(&mut self.board)?;
         if sequencer::idle(&mut self.board).is_err() {
@@ -247,6 +259,7 @@ impl<B: Board> Core<B> {
         log!(info, "reset, level {}", level);
         self.session = None;
         self.acquisition.forget();
+        self.updater.forget();
         let stopped = if level == 0 {
             sequencer::stop(&mut self.board)
         } else {
@@ -279,6 +292,7 @@ impl<B: Board> Core<B> {
         }
         self.session = None;
         self.acquisition.forget();
+        self.updater.forget();
         // The boot loader comes anyway.
         let _ = sequencer::stop(&mut self.board);
         self.output.answer_bytes(tx, Kind::Reply, header, &[]);
@@ -340,11 +354,12 @@ impl<B: Board> Core<B> {
         out: &mut Writer<'_>,
         tx: &mut impl Transmit,
     ) -> Result<(), Refusal> {
-        let Self { board, session, acquisition, block, output, .. } = self;
+        let Self { board, session, acquisition, updater, block, output, .. } = self;
         let session = session.as_mut().ok_or(ErrorCode::BadSession)?;
         let cells = session.identity.cells();
         let empty = || if payload.is_empty() { Ok(()) } else { Err(ErrorCode::BadPayload) };
-        let idle = || if acquisition.is_active() { Err(ErrorCode::Busy) } else { Ok(()) };
+        let busy = acquisition.is_active() || updater.is_working();
+        let idle = || if busy { Err(ErrorCode::Busy) } else { Ok(()) };
         match opcode.ok_or(ErrorCode::UnknownOpcode)? {
             Opcode::Info => {
                 empty()?;
@@ -396,6 +411,24 @@ impl<B: Board> Core<B> {
                 acquisition.forget();
                 out.put(&self_test::run(board, &session.identity, level, block)?);
             }
+            Opcode::UpdateBegin => {
+                idle()?;
+                updating::begin(updater, board, payload, out)?;
+            }
+            Opcode::UpdateWrite => {
+                idle()?;
+                updating::write(updater, board, payload, out)?;
+            }
+            Opcode::UpdateFinish => {
+                empty()?;
+                idle()?;
+                updating::finish(updater, out)?;
+            }
+            Opcode::UpdateStatus => updating::status(updater, board, payload, out)?,
+            Opcode::UpdateConfirm => {
+                idle()?;
+                updating::confirm(board, payload)?;
+            }
             // Events are no requests; the others do not come here.
             Opcode::StreamBlock
             | Opcode::AcquireDone
@@ -406,7 +439,17 @@ impl<B: Board> Core<B> {
         Ok(())
     }
 
+    /// One step of the update of the open session.
+    fn update(&mut self) -> Activity {
+        let Self { board, session, updater, block, .. } = self;
+        match session {
+            Some(_) if updater.is_working() => updating::follow(updater, board, block),
+            _ => Activity::Idle,
+        }
+    }
+
     /// Follows the acquisition of the open session.
+    #[inline(never)] // its frame is not on the stack of `update`
     fn follow(&mut self, tx: &mut impl Transmit) -> Activity {
         let Self { board, session, acquisition, block, output, .. } = self;
         match session {

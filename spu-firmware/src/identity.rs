@@ -8,7 +8,6 @@ use spu_protocol::payload::load::MAX_CELLS;
 use spu_protocol::payload::{InfoReply, StreamHeader};
 use spu_protocol::regs::{self, banks, board, converters, map_version};
 
-use crate::FIRMWARE_VERSION;
 use crate::board::Board;
 use crate::refusal::Refusal;
 
@@ -68,7 +67,7 @@ impl Identity {
     pub(crate) fn read(fpga: &mut impl Board) -> Result<Self, Refusal> {
         let mut words = Words([0; WORDS]);
         fpga.read_regs(regs::MAGIC, &mut words.0)?;
-        let info = info(&words);
+        let info = info(&words, fpga.firmware_version());
         let expect = |holds: bool, address: u16| {
             if holds { Ok(()) } else { Err(Refusal::new(ErrorCode::NoGateware, address)) }
         };
@@ -114,7 +113,7 @@ impl Identity {
     }
 }
 
-fn info(words: &Words) -> InfoReply {
+fn info(words: &Words, firmware: [u16; 3]) -> InfoReply {
     use regs::{BANKS, BOARD, CONVERTERS};
     let octet = |address, shift| words.field(address, shift, 0xff) as u8;
     let cells = words.field(BOARD, board::CELLS_SHIFT, board::CELLS_MASK);
@@ -126,7 +125,7 @@ fn info(words: &Words) -> InfoReply {
         sample_clock_hz: words.at(regs::SAMPLE_CLOCK_HZ),
         capture_frames: words.at(regs::CAPTURE_FRAMES),
         stream_frames_per_s: words.at(regs::STREAM_FRAMES_PER_S),
-        firmware: FIRMWARE_VERSION,
+        firmware,
         kind: words.field(BOARD, board::KIND_SHIFT, board::KIND_MASK) as u16,
         cells: cells as u16,
         couplings: couplings(cells as usize) as u16,

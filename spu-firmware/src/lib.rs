@@ -43,6 +43,7 @@ mod replies;
 mod self_test;
 mod sequencer;
 mod session;
+mod updating;
 
 pub use board::{Board, BoardError, Clock, FpgaBoard};
 pub use dispatcher::{Activity, Dispatcher};

@@ -3,7 +3,6 @@
 use spu_protocol::payload::HelloReply;
 use spu_protocol::version;
 
-use crate::FIRMWARE_VERSION;
 use crate::board::Board;
 use crate::identity::Identity;
 use crate::refusal::Refusal;
@@ -47,7 +46,7 @@ impl Session {
             calibration_id: self.identity.info.calibration_id,
             session: self.id,
             gateware_id: self.identity.info.gateware_id,
-            firmware: FIRMWARE_VERSION,
+            firmware: self.identity.info.firmware,
             version_min: version::MIN,
             version_max: version::CURRENT,
         }

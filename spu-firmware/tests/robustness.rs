@@ -81,6 +81,19 @@ fn provoke(code: ErrorCode) -> Option<common::Refused> {
             }
             return bench.exchange(&old, &[]).error();
         }
+        // The updates have tests of their own.
+        ErrorCode::BadImage
+        | ErrorCode::WrongTarget
+        | ErrorCode::BadHash
+        | ErrorCode::BadSignature
+        | ErrorCode::UnknownKey
+        | ErrorCode::Downgrade
+        | ErrorCode::TooLarge
+        | ErrorCode::OutOfOrder
+        | ErrorCode::Flash
+        | ErrorCode::NotConfirmed
+        | ErrorCode::Incomplete
+        | ErrorCode::NoUpdate => return Some(common::update::refusal(code)),
         // A device server says this in the firmware's place.
         ErrorCode::InUse => return None,
     }

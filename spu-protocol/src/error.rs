@@ -52,11 +52,52 @@ pub enum ErrorCode {
     /// Another host is connected to this device.
     #[error("another host is connected to this device; disconnect it first")]
     InUse = 15,
+    /// The header is no image's, of another version, or for another address; the detail is 1 for
+    /// another kind of image and 2 for another address.
+    #[error("the file is no image that this firmware takes; build and pack it with this release")]
+    BadImage = 16,
+    /// The image is for another board or FPGA.
+    #[error("the image is for another board or FPGA; choose the file for this one")]
+    WrongTarget = 17,
+    /// The SHA-256 of what is in flash is not the header's.
+    #[error("the image arrived damaged, its SHA-256 differs; flash it again")]
+    BadHash = 18,
+    /// The signature is not the key's.
+    #[error("the image's signature is wrong; sign it with the key that its header names")]
+    BadSignature = 19,
+    /// No key of this number is accepted; the detail is the number's low half.
+    #[error(
+        "the image is signed with a key that this firmware does not accept; sign it with another"
+    )]
+    UnknownKey = 20,
+    /// Older than what runs.
+    #[error("the image is older than what runs; allow the downgrade if it is meant")]
+    Downgrade = 21,
+    /// The image exceeds the slot.
+    #[error("the image is empty or does not fit its slot; build a smaller one")]
+    TooLarge = 22,
+    /// A piece that does not start where the last one ended, or of a length that is not allowed.
+    #[error(
+        "a piece of the image came out of order; read the update's status and go on from there"
+    )]
+    OutOfOrder = 23,
+    /// The flash memory failed.
+    #[error("the flash memory could not be erased or written; try again, then replace the board")]
+    Flash = 24,
+    /// What runs is on trial: its slot's neighbour is what a rollback needs.
+    #[error("the running image is not confirmed; confirm it or restart to roll back, then flash")]
+    NotConfirmed = 25,
+    /// Pieces are missing.
+    #[error("the image is not complete; send the rest of it before finishing")]
+    Incomplete = 26,
+    /// No update is going on.
+    #[error("no update is going on that this belongs to; begin it again")]
+    NoUpdate = 27,
 }
 
 impl ErrorCode {
     /// Every error.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 27] = [
         Self::UnknownOpcode,
         Self::BadPayload,
         Self::BadSession,
@@ -72,6 +113,18 @@ impl ErrorCode {
         Self::ReplyGone,
         Self::WrongGateware,
         Self::InUse,
+        Self::BadImage,
+        Self::WrongTarget,
+        Self::BadHash,
+        Self::BadSignature,
+        Self::UnknownKey,
+        Self::Downgrade,
+        Self::TooLarge,
+        Self::OutOfOrder,
+        Self::Flash,
+        Self::NotConfirmed,
+        Self::Incomplete,
+        Self::NoUpdate,
     ];
 
     /// The error with this number.

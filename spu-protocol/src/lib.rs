@@ -3,7 +3,7 @@
 //! Everything that two sides must agree on is here and nowhere else: the frame
 //! [`header`], the [`opcode`] numbers, the [`payload`] layouts, the frame [`codec`]
 //! (COBS and CRC-32C), JESD204B sample [`packing`], the typed converter and bank
-//! [`code`]s, the numbered [`error`] registry and the FPGA's register map [`regs`].
+//! [`code`]s, the numbered [`error`] registry, the header of an [`image`] that is flashed and the FPGA's register map [`regs`].
 //!
 //! The crate is `no_std`, allocates nothing and does no I/O. All integers are little
 //! endian on the wire, except packed samples and SPI words, which are most significant
@@ -22,6 +22,7 @@ pub mod code;
 pub mod codec;
 pub mod error;
 pub mod header;
+pub mod image;
 pub mod opcode;
 pub mod packing;
 pub mod payload;

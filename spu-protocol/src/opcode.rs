@@ -34,11 +34,21 @@ pub enum Opcode {
     AcquireDone = 0x0045,
     /// Runs the on-board tests. [`SelfTestRequest`](crate::payload::SelfTestRequest) → [`SelfTestReply`](crate::payload::SelfTestReply).
     SelfTest = 0x0050,
+    /// Starts an update. [`UpdateBegin`](crate::payload::UpdateBegin) → [`UpdateProgress`](crate::payload::UpdateProgress).
+    UpdateBegin = 0x0060,
+    /// Brings a piece of the image. [`UpdateWrite`](crate::payload::UpdateWrite) and octets → [`UpdateProgress`](crate::payload::UpdateProgress).
+    UpdateWrite = 0x0061,
+    /// Asks to verify what was brought. Empty → [`UpdateProgress`](crate::payload::UpdateProgress).
+    UpdateFinish = 0x0062,
+    /// State of the slots. [`UpdateSelect`](crate::payload::UpdateSelect) → [`UpdateStatus`](crate::payload::UpdateStatus).
+    UpdateStatus = 0x0063,
+    /// Keeps the image that runs. [`UpdateSelect`](crate::payload::UpdateSelect) → empty.
+    UpdateConfirm = 0x0064,
 }
 
 impl Opcode {
     /// Every operation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Hello,
         Self::Reset,
         Self::EnterBootloader,
@@ -54,6 +64,11 @@ impl Opcode {
         Self::StreamBlock,
         Self::AcquireDone,
         Self::SelfTest,
+        Self::UpdateBegin,
+        Self::UpdateWrite,
+        Self::UpdateFinish,
+        Self::UpdateStatus,
+        Self::UpdateConfirm,
     ];
 
     /// The operation with this number.

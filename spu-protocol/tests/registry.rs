@@ -38,7 +38,7 @@ fn errors_are_unique_and_listed() {
     check(&ErrorCode::ALL, |error| error as u16, ErrorCode::from_u16);
     complete!(ErrorCode: UnknownOpcode, BadPayload, BadSession, BadVersion, BadAddress, OutOfRange,
         WrongBoard, Busy, Bus, NoGateware, Stalled, Unsupported, ReplyGone, WrongGateware,
-        InUse);
+        InUse, BadImage, WrongTarget, BadHash, BadSignature, UnknownKey, Downgrade, TooLarge, OutOfOrder, Flash, NotConfirmed, Incomplete, NoUpdate);
     let texts: BTreeSet<String> = ErrorCode::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), ErrorCode::ALL.len(), "two errors read the same");
 }
@@ -47,5 +47,6 @@ fn errors_are_unique_and_listed() {
 fn operations_are_unique_and_listed() {
     check(&Opcode::ALL, |opcode| opcode as u16, Opcode::from_u16);
     complete!(Opcode: Hello, Reset, EnterBootloader, Info, Ping, ReadRegs, WriteRegs, Load, Acquire,
-        AcquireStatus, Cancel, Credit, StreamBlock, AcquireDone, SelfTest);
+        AcquireStatus, Cancel, Credit, StreamBlock, AcquireDone, SelfTest,
+        UpdateBegin, UpdateWrite, UpdateFinish, UpdateStatus, UpdateConfirm);
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use spu_firmware::{Activity, Clock, Dispatcher, FpgaBoard, Transmit};
+use spu_firmware::{Activity, Dispatcher, Transmit};
 
 use crate::analog::Analog;
 use crate::control::SimControl;
@@ -14,6 +14,7 @@ use crate::dispatch::Dispatch;
 use crate::error::SimError;
 use crate::fault::{After, Fault};
 use crate::fpga::{Fpga, SimSpi};
+use crate::node::{SimNode, Stores};
 use crate::nonideality::NonIdeality;
 use crate::profile::Profile;
 
@@ -47,7 +48,7 @@ impl SimConfig {
 pub struct SimBoard {
     config: SimConfig,
     dispatch: Dispatch,
-    dispatcher: Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>,
+    dispatcher: Dispatcher<SimNode>,
     /// Faults that are in the board, and those that will happen once.
     faults: Vec<Fault>,
     events: Vec<Event>,
@@ -72,7 +73,7 @@ impl SimBoard {
     /// [`SimError::Profile`] if the profile is not usable.
     pub fn with_dispatch(config: SimConfig, dispatch: Dispatch) -> Result<Self, SimError> {
         let quantum = DEFAULT_QUANTUM;
-        let dispatcher = power_up(&config, dispatch, quantum, Instant::now)?;
+        let dispatcher = power_up(&config, dispatch, quantum, Instant::now, Stores::default())?;
         let (faults, events) = (Vec::new(), Vec::new());
         let (waiting, now) = (Vec::new(), Instant::now as fn() -> Instant);
         Ok(Self { config, dispatch, dispatcher, faults, events, quantum, waiting, now })
@@ -86,7 +87,7 @@ impl SimBoard {
     /// Gives the microcontroller another clock, for tests whose time is not this computer's.
     pub fn set_clock(&mut self, now: fn() -> Instant) {
         self.now = now;
-        *self.dispatcher.board_mut().clock_mut() = SimClock::new(now);
+        self.dispatcher.board_mut().set_clock(now);
     }
 
     /// Takes octets from the host, for the next polls.
@@ -172,7 +173,8 @@ impl SimControl for SimBoard {
     fn power_cycle(&mut self) {
         let before = self.progress();
         let written = self.dispatcher.board_mut().spi_mut().written_mut().take();
-        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now)
+        let stores = self.dispatcher.board_mut().take_stores();
+        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now, stores)
             .expect("the same configuration powered up before");
         *self.dispatcher.board_mut().spi_mut().written_mut() = written;
         // The counters start from 0.
@@ -208,9 +210,10 @@ fn power_up(
     dispatch: Dispatch,
     quantum: NonZeroU32,
     now: fn() -> Instant,
-) -> Result<Dispatcher<FpgaBoard<SimSpi<Analog>, SimClock>>, SimError> {
+    stores: Stores,
+) -> Result<Dispatcher<SimNode>, SimError> {
     let spi = SimSpi::power_up(config, dispatch, quantum)?;
-    Ok(Dispatcher::new(FpgaBoard::new(spi, SimClock::new(now))))
+    Ok(Dispatcher::new(SimNode::new(spi, now, stores)))
 }
 
 /// A fault that will happen once.
@@ -267,26 +270,6 @@ impl Event {
 
     const fn is_due(&self, progress: Progress) -> bool {
         progress.of(self.unit) >= self.at
-    }
-}
-
-/// The microcontroller's clock: this computer's, unless told otherwise.
-#[derive(Debug, Clone, Copy)]
-pub struct SimClock {
-    start: Instant,
-    now: fn() -> Instant,
-}
-
-impl SimClock {
-    fn new(now: fn() -> Instant) -> Self {
-        Self { start: now(), now }
-    }
-}
-
-impl Clock for SimClock {
-    fn now_us(&mut self) -> u64 {
-        let elapsed = (self.now)().saturating_duration_since(self.start);
-        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod error;
 pub mod fault;
 pub mod fpga;
 mod math;
+pub mod node;
 pub mod noise;
 pub mod nonideality;
 pub mod profile;

@@ -27,6 +27,11 @@ local OPCODES = {
     [0x0044] = "StreamBlock",
     [0x0045] = "AcquireDone",
     [0x0050] = "SelfTest",
+    [0x0060] = "UpdateBegin",
+    [0x0061] = "UpdateWrite",
+    [0x0062] = "UpdateFinish",
+    [0x0063] = "UpdateStatus",
+    [0x0064] = "UpdateConfirm",
 }
 local ERRORS = {
     [1] = "UnknownOpcode",
@@ -44,6 +49,18 @@ local ERRORS = {
     [13] = "ReplyGone",
     [14] = "WrongGateware",
     [15] = "InUse",
+    [16] = "BadImage",
+    [17] = "WrongTarget",
+    [18] = "BadHash",
+    [19] = "BadSignature",
+    [20] = "UnknownKey",
+    [21] = "Downgrade",
+    [22] = "TooLarge",
+    [23] = "OutOfOrder",
+    [24] = "Flash",
+    [25] = "NotConfirmed",
+    [26] = "Incomplete",
+    [27] = "NoUpdate",
 }
 local KINDS = {
     [1] = "Request",
@@ -138,6 +155,28 @@ f.moments = ProtoField.uint8("spu.moments", "Moments follow")
 f.saturated = ProtoField.uint32("spu.saturated", "Saturated samples")
 f.sum = ProtoField.int64("spu.sum", "Sum of codes")
 f.product = ProtoField.int64("spu.product", "Sum of products")
+f.update_flags = ProtoField.uint32("spu.update_flags", "Flags", base.HEX)
+f.image_magic = ProtoField.bytes("spu.image.magic", "Image")
+f.image_header_version = ProtoField.uint16("spu.image.header_version", "Version of the header")
+f.image_kind = ProtoField.uint32("spu.image.kind", "Kind of image", base.DEC,
+    { [1] = "Firmware", [2] = "Gateware" })
+f.image_target = ProtoField.uint32("spu.image.target", "Board or FPGA", base.HEX)
+f.image_build = ProtoField.uint32("spu.image.build_id", "Build", base.HEX)
+f.image_version = ProtoField.string("spu.image.version", "Version of the image")
+f.image_length = ProtoField.uint32("spu.image.length", "Payload (octets)")
+f.image_address = ProtoField.uint32("spu.image.load_address", "Address", base.HEX)
+f.image_sha256 = ProtoField.bytes("spu.image.sha256", "SHA-256")
+f.image_key = ProtoField.uint32("spu.image.key_id", "Key", base.HEX)
+f.image_signature = ProtoField.bytes("spu.image.signature", "Signature")
+f.offset = ProtoField.uint32("spu.offset", "Offset")
+f.update_state = ProtoField.uint16("spu.update_state", "State", base.DEC,
+    { [0] = "Idle", [1] = "Erasing", [2] = "Receiving", [3] = "Verifying", [4] = "Ready",
+        [5] = "Failed" })
+f.update_done = ProtoField.uint32("spu.update_done", "Done (octets)")
+f.update_total = ProtoField.uint32("spu.update_total", "Of (octets)")
+f.update_number = ProtoField.uint32("spu.update_number", "Number")
+f.slot_state = ProtoField.uint8("spu.slot_state", "Slot", base.DEC,
+    { [0] = "Empty", [1] = "Pending", [2] = "Trial", [3] = "Confirmed", [4] = "RolledBack" })
 f.block = ProtoField.uint64("spu.block", "Block")
 f.first_frame = ProtoField.uint64("spu.first_frame", "First frame")
 f.lost_before = ProtoField.uint64("spu.lost_before", "Frames lost before")
@@ -180,14 +219,14 @@ local function reader(payload, tree)
             if not self.take(field, size, "[" .. i .. "]") then return end
         end
     end
-    function self.firmware()
+    function self.version(field)
         if self.short or self.at + 6 > payload:len() then
             self.short = true
             return
         end
         local part = payload(self.at, 6)
         self.at = self.at + 6
-        tree:add(f.firmware, part, string.format("%d.%d.%d", part(0, 2):le_uint(),
+        tree:add(field, part, string.format("%d.%d.%d", part(0, 2):le_uint(),
             part(2, 2):le_uint(), part(4, 2):le_uint()))
     end
     function self.left() return payload:len() - self.at end
@@ -233,7 +272,7 @@ local function info(r)
     r.take(f.sample_clock_hz, 4)
     r.take(f.capture_frames, 4)
     r.take(f.stream_frames_per_s, 4)
-    r.firmware()
+    r.version(f.firmware)
     r.take(f.board_kind, 2)
     r.take(f.cells, 2)
     r.take(f.couplings, 2)
@@ -272,6 +311,48 @@ local function stream(r, tree)
     if octets:le_uint() > 0 then r.array(f.frame, octets:le_uint(), frames:le_uint()) end
 end
 
+local function begin(r)
+    r.take(f.update_flags, 4)
+    r.take(f.reserved, 4)
+    r.take(f.image_magic, 4)
+    r.take(f.image_header_version, 2)
+    r.take(f.image_kind, 2)
+    r.take(f.image_target, 4)
+    r.take(f.image_build, 4)
+    r.version(f.image_version)
+    r.take(f.reserved, 2)
+    r.take(f.image_length, 4)
+    r.take(f.image_address, 4)
+    r.take(f.image_sha256, 32)
+    r.take(f.image_key, 4)
+    r.take(f.reserved, 124)
+    r.take(f.image_signature, 64)
+end
+
+local function progress(r)
+    r.take(f.update_state, 2)
+    r.take(f.code, 2)
+    r.take(f.update_done, 4)
+    r.take(f.update_total, 4)
+end
+
+local function slots(r)
+    progress(r)
+    for _, name in ipairs({ "room", "page", "piece" }) do r.take(f.update_number, 4, name) end
+    r.take(f.image_target, 4)
+    r.take(f.update_number, 4, "running")
+    for _ = 1, 2 do
+        r.take(f.image_build, 4)
+        r.take(f.image_length, 4)
+        r.take(f.update_number, 4, "sequence")
+        r.version(f.image_version)
+        r.take(f.slot_state, 1)
+        r.take(f.reserved, 1)
+    end
+end
+
+local function select(r) r.take(f.image_kind, 4) end
+
 local requests = {
     Hello = function(r)
         r.take(f.nonce, 8)
@@ -281,6 +362,14 @@ local requests = {
     end,
     Reset = function(r) r.take(f.level, 4) end,
     SelfTest = function(r) r.take(f.level, 4) end,
+    UpdateBegin = begin,
+    UpdateWrite = function(r)
+        r.take(f.offset, 4)
+        r.take(f.reserved, 4)
+        data(r)
+    end,
+    UpdateStatus = select,
+    UpdateConfirm = select,
     Ping = data,
     ReadRegs = regs,
     WriteRegs = regs,
@@ -306,7 +395,7 @@ local answers = {
         r.take(f.calibration_id, 8)
         r.take(f.new_session, 4)
         r.take(f.gateware_id, 4)
-        r.firmware()
+        r.version(f.firmware)
         r.take(f.version_min, 1)
         r.take(f.version_max, 1)
     end,
@@ -318,6 +407,10 @@ local answers = {
     Cancel = status,
     AcquireDone = status,
     StreamBlock = stream,
+    UpdateBegin = progress,
+    UpdateWrite = progress,
+    UpdateFinish = progress,
+    UpdateStatus = slots,
     SelfTest = function(r)
         r.take(f.ran, 4)
         r.take(f.failed, 4)

@@ -84,15 +84,14 @@ fn stack(bench: &Bench) -> Outcome {
 /// Pings until the mishap has ended the session, then tells what the board says of it.
 fn after_mishap(mishap: Mishap) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
     let mut device = another(Some(mishap))?;
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let mut ended = false;
     loop {
         match device.ping(b"well?", Deadline::after_secs(5)) {
             // In another session than the first.
             Ok(()) if ended => break,
-            Ok(()) => {}
             // What is asked while it restarts is lost, and later the session is no longer known.
-            Err(Error::Timeout { .. }) => {}
+            Ok(()) | Err(Error::Timeout { .. }) => {}
             Err(Error::Device { .. } | Error::Disconnected { .. }) => ended = true,
             Err(error) => return Err(error.into()),
         }

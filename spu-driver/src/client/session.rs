@@ -386,5 +386,10 @@ fn name(opcode: Opcode) -> &'static str {
         Opcode::Cancel => "cancel",
         Opcode::Credit => "granting stream blocks",
         Opcode::SelfTest => "self test",
+        Opcode::UpdateBegin => "beginning an update",
+        Opcode::UpdateWrite => "sending a piece of an image",
+        Opcode::UpdateFinish => "verifying an image",
+        Opcode::UpdateStatus => "reading the slots' state",
+        Opcode::UpdateConfirm => "confirming an image",
     }
 }

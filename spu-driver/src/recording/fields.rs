@@ -1,5 +1,7 @@
 //! The fields of frames by name: to show them, and to say where two frames differ.
 
+mod update;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -219,10 +221,30 @@ impl Walk<'_> {
         Some(())
     }
 
-    fn firmware(&mut self) -> Option<()> {
+    fn version(&mut self, name: &'static str) -> Option<()> {
         let bytes = self.bytes::<6>()?;
         let [major, minor, patch] = bytemuck::cast::<_, [u16; 3]>(bytes);
-        self.push("firmware", None, 6, Value::Text(format!("{major}.{minor}.{patch}")));
+        self.push(name, None, 6, Value::Text(format!("{major}.{minor}.{patch}")));
+        Some(())
+    }
+
+    fn data<const N: usize>(&mut self, name: &'static str) -> Option<()> {
+        let bytes = self.bytes::<N>()?;
+        self.push(name, None, N, Value::Octets(bytes.to_vec()));
+        Some(())
+    }
+
+    /// A number of `N` octets with the name that `name_of` gives it.
+    fn named<const N: usize>(
+        &mut self,
+        name: &'static str,
+        name_of: impl Fn(u64) -> Option<String>,
+    ) -> Option<()> {
+        let mut wide = [0; 8];
+        wide.get_mut(..N)?.copy_from_slice(&self.bytes::<N>()?);
+        let number = u64::from_le_bytes(wide);
+        let text = name_of(number).unwrap_or_else(|| "unknown".into());
+        self.push(name, None, N, Value::Named(number, text));
         Some(())
     }
 
@@ -289,6 +311,13 @@ impl Walk<'_> {
             Opcode::Credit => {
                 self.u64("granted")?;
             }
+            Opcode::UpdateBegin => self.update_begin()?,
+            Opcode::UpdateWrite => {
+                self.u32("offset")?;
+                self.u32("reserved")?;
+                self.octets("data");
+            }
+            Opcode::UpdateStatus | Opcode::UpdateConfirm => self.image_kind::<4>()?,
             _ => {}
         }
         Some(())
@@ -302,7 +331,7 @@ impl Walk<'_> {
                 self.hex::<8>("calibration_id")?;
                 self.u32("session")?;
                 self.hex::<4>("gateware_id")?;
-                self.firmware()?;
+                self.version("firmware")?;
                 self.u8("version_min")?;
                 self.u8("version_max")?;
             }
@@ -325,6 +354,10 @@ impl Walk<'_> {
                 self.hex::<4>("expected")?;
                 self.hex::<4>("found")?;
             }
+            Opcode::UpdateBegin | Opcode::UpdateWrite | Opcode::UpdateFinish => {
+                self.update_progress()?;
+            }
+            Opcode::UpdateStatus => self.update_status()?,
             _ => {}
         }
         Some(())
@@ -378,7 +411,7 @@ impl Walk<'_> {
         for name in ["sample_clock_hz", "capture_frames", "stream_frames_per_s"] {
             self.u32(name)?;
         }
-        self.firmware()?;
+        self.version("firmware")?;
         for name in ["kind", "cells", "couplings"] {
             self.u16(name)?;
         }

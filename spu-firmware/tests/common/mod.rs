@@ -2,13 +2,20 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod fpga;
+pub mod update;
 
 use fpga::Fpga;
-use spu_firmware::{Activity, Board, BoardError, Clock, Dispatcher, FpgaBoard, Transmit};
+use spu_boot::model::ModelFlash;
+use spu_boot::pack::{Meta, SigningKey, factory, pack};
+use spu_boot::{KEYS, Layout, Slots, boot, ed25519};
+use spu_firmware::{
+    Activity, Board, BoardError, Clock, Dispatcher, FIRMWARE_VERSION, FpgaBoard, Transmit,
+};
 use spu_protocol::code::{CouplingCode, DacCode, GainCode};
 use spu_protocol::codec::{Decoder, encode, max_encoded};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind};
+use spu_protocol::image::{Accepts, BoardId, ImageKind};
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::{
     AcquireRequest, ErrorReply, HelloReply, HelloRequest, LoadHeader, LoadView, RegsRequest,
@@ -35,6 +42,35 @@ pub struct TestBoard {
     pub inner: FpgaBoard<Fpga, TestClock>,
     pub resets: Vec<u32>,
     pub bootloader: Option<u32>,
+    /// Flash with two slots for firmware; a board without is not updated so.
+    pub flash: Option<ModelFlash>,
+    /// Version of what runs.
+    pub version: [u16; 3],
+}
+
+/// Octets of a slot.
+pub const SLOT: u32 = 4096;
+
+impl TestBoard {
+    /// What the boot loader does.
+    pub fn start(&mut self) {
+        if let Some(mut slots) = self.slots(ImageKind::Firmware) {
+            self.version = boot(&mut slots, None).unwrap().header.version;
+        }
+    }
+}
+
+/// An image of `octets` octets for the test's board.
+pub fn image(major: u16, octets: usize) -> Vec<u8> {
+    let meta = Meta {
+        kind: ImageKind::Firmware,
+        target: BoardId::Simulator as u32,
+        build_id: 0x1000 + u32::from(major),
+        version: [major, 2, 3],
+        load_address: 0,
+    };
+    let payload: Vec<u8> = (0..octets).map(|index| (index * 3) as u8 ^ major as u8).collect();
+    pack(&payload, &meta, &SigningKey::development())
 }
 
 impl Board for TestBoard {
@@ -58,6 +94,15 @@ impl Board for TestBoard {
             *calls += 1;
             true
         })
+    }
+    fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
+        let flash = self.flash.as_mut().filter(|_| kind == ImageKind::Firmware)?;
+        let layout = Layout { a: 0, b: SLOT, size: SLOT };
+        let accepts = Accepts { kind, target: BoardId::Simulator as u32, load_address: 0 };
+        Some(Slots { flash, layout, accepts, keys: KEYS, verify: ed25519 })
+    }
+    fn firmware_version(&self) -> [u16; 3] {
+        self.version
     }
 }
 
@@ -114,7 +159,8 @@ impl Bench {
     /// A bench without a session.
     pub fn closed(fpga: Fpga) -> Self {
         let inner = FpgaBoard::new(fpga, TestClock::default());
-        let board = TestBoard { inner, resets: Vec::new(), bootloader: None };
+        let version = FIRMWARE_VERSION;
+        let board = TestBoard { inner, resets: Vec::new(), bootloader: None, flash: None, version };
         Self {
             device: Dispatcher::new(board),
             wire: Wire { octets: Vec::new(), room: usize::MAX },
@@ -128,6 +174,18 @@ impl Bench {
     /// A bench with a session: 8 cells, N′ = 16.
     pub fn new() -> Self {
         Self::over(Fpga::new(8, 16))
+    }
+
+    /// A bench with a session and slots, version 5 in the first.
+    pub fn with_slots() -> Self {
+        let mut bench = Self::closed(Fpga::new(8, 16));
+        let mut flash = ModelFlash::new(1024, 2 * SLOT / 1024, 32);
+        flash.fill(0, &factory(&image(5, 1000), SLOT).unwrap());
+        let board = bench.device.board_mut();
+        board.flash = Some(flash);
+        board.start();
+        bench.hello(1).unwrap();
+        bench
     }
 
     /// A bench with a session.

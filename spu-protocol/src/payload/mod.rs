@@ -6,10 +6,14 @@ use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 pub mod acquire;
 pub mod info;
 pub mod load;
+pub mod update;
 
 pub use acquire::{AcquireRequest, AcquireStatus, CreditRequest, StatusView, StreamHeader};
 pub use info::InfoReply;
 pub use load::{LoadHeader, LoadView};
+pub use update::{
+    SlotStatus, UpdateBegin, UpdateProgress, UpdateSelect, UpdateStatus, UpdateWrite,
+};
 
 /// Asks for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]

@@ -9,13 +9,15 @@ use spu_protocol::code::{CouplingCode, DacCode, GainCode};
 use spu_protocol::codec::{Decoder, encode, max_encoded};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind};
+use spu_protocol::image::{BoardId, FpgaId, ImageHeader, ImageKind};
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::acquire::State;
 use spu_protocol::payload::info::BoardKind;
+use spu_protocol::payload::update::{SlotState, UpdateState};
 use spu_protocol::payload::{
     AcquireRequest, AcquireStatus, CreditRequest, ErrorReply, HelloReply, HelloRequest, InfoReply,
-    LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest, StatusView, StreamHeader,
-    Writer,
+    LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest, SlotStatus, StatusView,
+    StreamHeader, UpdateBegin, UpdateProgress, UpdateSelect, UpdateStatus, UpdateWrite, Writer,
 };
 
 const SESSION: u32 = 0x5e55_1011;
@@ -104,6 +106,11 @@ fn numbers_of_operations() {
         (0x0044, Opcode::StreamBlock),
         (0x0045, Opcode::AcquireDone),
         (0x0050, Opcode::SelfTest),
+        (0x0060, Opcode::UpdateBegin),
+        (0x0061, Opcode::UpdateWrite),
+        (0x0062, Opcode::UpdateFinish),
+        (0x0063, Opcode::UpdateStatus),
+        (0x0064, Opcode::UpdateConfirm),
     ];
     for (number, opcode) in numbers {
         assert_eq!(opcode as u16, number);
@@ -552,6 +559,18 @@ fn every_error() {
         (ErrorCode::ReplyGone, "0d 00 02 01"),
         (ErrorCode::WrongGateware, "0e 00 02 01"),
         (ErrorCode::InUse, "0f 00 02 01"),
+        (ErrorCode::BadImage, "10 00 02 01"),
+        (ErrorCode::WrongTarget, "11 00 02 01"),
+        (ErrorCode::BadHash, "12 00 02 01"),
+        (ErrorCode::BadSignature, "13 00 02 01"),
+        (ErrorCode::UnknownKey, "14 00 02 01"),
+        (ErrorCode::Downgrade, "15 00 02 01"),
+        (ErrorCode::TooLarge, "16 00 02 01"),
+        (ErrorCode::OutOfOrder, "17 00 02 01"),
+        (ErrorCode::Flash, "18 00 02 01"),
+        (ErrorCode::NotConfirmed, "19 00 02 01"),
+        (ErrorCode::Incomplete, "1a 00 02 01"),
+        (ErrorCode::NoUpdate, "1b 00 02 01"),
     ];
     for (error, expected) in errors {
         let reply = ErrorReply { code: error as u16, detail: 0x0102 };
@@ -566,6 +585,189 @@ fn every_error() {
         "
         06 53 50 01 03 30 02 04 08 11 10 55 5e 03 02 01 01 01 01 01 02 0a 07 02
         01 84 a2 35 e3 00
+        ",
+    );
+}
+
+#[test]
+fn numbers_of_images() {
+    for (number, kind) in [(1, ImageKind::Firmware), (2, ImageKind::Gateware)] {
+        assert_eq!(kind as u16, number);
+        assert_eq!(ImageKind::from_u16(number), Some(kind));
+    }
+    for (number, board) in [
+        (1, BoardId::Simulator),
+        (2, BoardId::Mps2An386),
+        (3, BoardId::Lm3s6965Evb),
+        (4, BoardId::NucleoH743Zi),
+    ] {
+        assert_eq!(board as u32, number);
+        assert_eq!(BoardId::from_u32(number), Some(board));
+    }
+    assert_eq!(
+        [FpgaId::Ecp5U25, FpgaId::Ecp5U45, FpgaId::Ecp5U85].map(|fpga| fpga as u32),
+        [0x4111_1043, 0x4111_2043, 0x4111_3043]
+    );
+    for (number, state) in [
+        (0, UpdateState::Idle),
+        (1, UpdateState::Erasing),
+        (2, UpdateState::Receiving),
+        (3, UpdateState::Verifying),
+        (4, UpdateState::Ready),
+        (5, UpdateState::Failed),
+    ] {
+        assert_eq!(state as u16, number);
+        assert_eq!(UpdateState::from_u16(number), Some(state));
+    }
+    for (number, state) in [
+        (0, SlotState::Empty),
+        (1, SlotState::Pending),
+        (2, SlotState::Trial),
+        (3, SlotState::Confirmed),
+        (4, SlotState::RolledBack),
+    ] {
+        assert_eq!(state as u8, number);
+        assert_eq!(SlotState::from_u8(number), Some(state));
+    }
+}
+
+fn ascending<const N: usize>(first: u8) -> [u8; N] {
+    std::array::from_fn(|index| first + index as u8)
+}
+
+fn image_header() -> ImageHeader {
+    ImageHeader {
+        magic: *b"SPUI",
+        header_version: 1,
+        kind: 1,
+        target: 2,
+        build_id: 0x1413_1211,
+        version: [1, 2, 0x0304],
+        reserved: 0,
+        length: 0x2423_2221,
+        load_address: 0x3433_3231,
+        sha256: ascending(0x40),
+        key_id: 0x6463_6261,
+        padding: [0; 124],
+        signature: ascending(0x80),
+    }
+}
+
+/// In files and in flash, not on the wire alone.
+#[test]
+fn header_of_an_image() {
+    let expected = hex("
+        53 50 55 49 01 00 01 00 02 00 00 00 11 12 13 14 01 00 02 00 04 03 00 00
+        21 22 23 24 31 32 33 34 40 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f
+        50 51 52 53 54 55 56 57 58 59 5a 5b 5c 5d 5e 5f 61 62 63 64 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        80 81 82 83 84 85 86 87 88 89 8a 8b 8c 8d 8e 8f 90 91 92 93 94 95 96 97
+        98 99 9a 9b 9c 9d 9e 9f a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab ac ad ae af
+        b0 b1 b2 b3 b4 b5 b6 b7 b8 b9 ba bb bc bd be bf
+        ");
+    assert_eq!(bytes_of(&image_header()), expected);
+    assert_eq!(ImageHeader::parse(&expected), Ok((image_header(), &[][..])));
+    assert_eq!(image_header().signed(), &expected[..192]);
+}
+
+#[test]
+fn update_begin_write_finish() {
+    let begin = UpdateBegin { flags: 1, reserved: 0, header: image_header() };
+    assert_eq!(UpdateBegin::ALLOW_DOWNGRADE, 1);
+    message(
+        Kind::Request,
+        Opcode::UpdateBegin,
+        bytes_of(&begin),
+        "
+        01 00 00 00 00 00 00 00 53 50 55 49 01 00 01 00 02 00 00 00 11 12 13 14
+        01 00 02 00 04 03 00 00 21 22 23 24 31 32 33 34 40 41 42 43 44 45 46 47
+        48 49 4a 4b 4c 4d 4e 4f 50 51 52 53 54 55 56 57 58 59 5a 5b 5c 5d 5e 5f
+        61 62 63 64 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+        00 00 00 00 00 00 00 00 80 81 82 83 84 85 86 87 88 89 8a 8b 8c 8d 8e 8f
+        90 91 92 93 94 95 96 97 98 99 9a 9b 9c 9d 9e 9f a0 a1 a2 a3 a4 a5 a6 a7
+        a8 a9 aa ab ac ad ae af b0 b1 b2 b3 b4 b5 b6 b7 b8 b9 ba bb bc bd be bf
+        ",
+    );
+    let piece = UpdateWrite { offset: 0x0403_0201, reserved: 0 };
+    let piece = written(|out| {
+        out.put(&piece).put_bytes(&[0xab, 0xcd, 0xef]);
+    });
+    message(
+        Kind::Request,
+        Opcode::UpdateWrite,
+        &piece,
+        "
+        01 02 03 04 00 00 00 00 ab cd ef
+        ",
+    );
+    wire(
+        Kind::Request,
+        Opcode::UpdateWrite,
+        &piece,
+        "
+        06 53 50 01 01 61 02 0b 08 11 10 55 5e 03 02 01 01 01 01 01 05 01 02 03
+        04 01 01 01 08 ab cd ef d5 47 b8 ef 00
+        ",
+    );
+    assert_eq!((UpdateWrite::ALIGN, UpdateWrite::MAX_DATA), (32, 4064));
+    message(Kind::Request, Opcode::UpdateFinish, &[], "");
+    let progress = UpdateProgress { state: 2, error: 0x12, done: 0x1413_1211, total: 0x2423_2221 };
+    for opcode in [Opcode::UpdateBegin, Opcode::UpdateWrite, Opcode::UpdateFinish] {
+        message(Kind::Reply, opcode, bytes_of(&progress), "02 00 12 00 11 12 13 14 21 22 23 24");
+    }
+}
+
+#[test]
+fn update_status_and_confirm() {
+    let select = UpdateSelect { kind: 2 };
+    message(Kind::Request, Opcode::UpdateStatus, bytes_of(&select), "02 00 00 00");
+    message(Kind::Request, Opcode::UpdateConfirm, bytes_of(&select), "02 00 00 00");
+    message(Kind::Reply, Opcode::UpdateConfirm, &[], "");
+    let slot = |first: u32, state| SlotStatus {
+        build_id: first + 1,
+        length: first + 2,
+        sequence: first + 3,
+        version: [1, 2, 0x0304],
+        state,
+        reserved: 0,
+    };
+    let status = UpdateStatus {
+        progress: UpdateProgress { state: 2, error: 0x12, done: 0x1413_1211, total: 0x2423_2221 },
+        room: 0x3433_3231,
+        page: 0x4443_4241,
+        piece: 4064,
+        target: 0x4111_1043,
+        running: 1,
+        slots: [slot(0x5152_5350, 3), slot(0x6162_6360, 2)],
+    };
+    message(
+        Kind::Reply,
+        Opcode::UpdateStatus,
+        bytes_of(&status),
+        "
+        02 00 12 00 11 12 13 14 21 22 23 24 31 32 33 34 41 42 43 44 e0 0f 00 00
+        43 10 11 41 01 00 00 00 51 53 52 51 52 53 52 51 53 53 52 51 01 00 02 00
+        04 03 03 00 61 63 62 61 62 63 62 61 63 63 62 61 01 00 02 00 04 03 02 00
+        ",
+    );
+    wire(
+        Kind::Reply,
+        Opcode::UpdateStatus,
+        bytes_of(&status),
+        "
+        06 53 50 01 02 63 02 48 08 11 10 55 5e 03 02 01 01 01 01 01 02 02 02 12
+        13 11 12 13 14 21 22 23 24 31 32 33 34 41 42 43 44 e0 0f 01 06 43 10 11
+        41 01 01 01 0e 51 53 52 51 52 53 52 51 53 53 52 51 01 02 02 04 04 03 03
+        0e 61 63 62 61 62 63 62 61 63 63 62 61 01 02 02 04 04 03 02 05 cf 57 af
+        e9 00
         ",
     );
 }

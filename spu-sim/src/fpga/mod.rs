@@ -123,6 +123,11 @@ impl<C: Converters> Fpga<C> {
         self.passed = 0.0;
     }
 
+    /// Sets what `GATEWARE_ID` reads, as another bitstream of the same register map does.
+    pub const fn set_gateware_id(&mut self, id: u32) {
+        self.registers.set_gateware_id(id);
+    }
+
     /// Ticks run since power-up, of all runs.
     pub const fn run_ticks(&self) -> u64 {
         self.run_ticks

@@ -20,14 +20,20 @@ const STORED: usize = 0x2000 / 4;
 pub(crate) struct Registers {
     profile: Profile,
     serial: u64,
+    gateware_id: u32,
     stored: Box<[u32; STORED]>,
 }
 
 impl Registers {
     pub(crate) fn new(profile: Profile, serial: u64) -> Self {
-        let mut registers = Self { profile, serial, stored: Box::new([0; STORED]) };
+        let mut registers =
+            Self { profile, serial, gateware_id: GATEWARE_ID, stored: Box::new([0; STORED]) };
         registers.reset();
         registers
+    }
+
+    pub(crate) const fn set_gateware_id(&mut self, id: u32) {
+        self.gateware_id = id;
     }
 
     /// Every writable register to its reset value.
@@ -91,7 +97,7 @@ impl Registers {
         Some(match register.address {
             regs::MAGIC => regs::MAGIC_VALUE,
             regs::MAP_VERSION => regs::MAP_VERSION_VALUE,
-            regs::GATEWARE_ID => GATEWARE_ID,
+            regs::GATEWARE_ID => self.gateware_id,
             regs::BOARD => {
                 let kind = match profile.kind {
                     Kind::Rlc => BoardKind::Rlc,

@@ -132,7 +132,7 @@ pub struct Host {
     decoder: Box<Decoder>,
     received: Vec<u8>,
     encoded: Vec<u8>,
-    session: u32,
+    pub session: u32,
     sequence: u32,
     pub format: FrameFormat,
 }

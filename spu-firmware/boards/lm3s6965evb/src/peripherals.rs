@@ -3,6 +3,7 @@
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{Peripherals, SYST};
 use spu_board_runtime::{Timer, Uart};
+use spu_protocol::image::BoardId;
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -222,7 +223,7 @@ pub(crate) struct Timers;
 const WATCHDOG_MS: u32 = 4_000;
 
 impl Timer for Timers {
-    const BOARD: u32 = 2;
+    const BOARD: u32 = BoardId::Lm3s6965Evb as u32;
     const HZ: u32 = CLOCK_HZ;
     // The processor's own counter: the emulator's timers cannot be read.
     const BITS: u32 = 24;

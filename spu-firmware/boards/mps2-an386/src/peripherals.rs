@@ -1,6 +1,7 @@
 //! Peripherals of the board: CMSDK timers, UARTs and watchdog (Arm DDI 0479, DAI 0386).
 
 use spu_board_runtime::{Timer, Uart};
+use spu_protocol::image::BoardId;
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -172,7 +173,7 @@ pub(crate) struct Timers;
 const WATCHDOG_MS: u32 = 4_000;
 
 impl Timer for Timers {
-    const BOARD: u32 = 1;
+    const BOARD: u32 = BoardId::Mps2An386 as u32;
     const HZ: u32 = CLOCK_HZ;
     const BITS: u32 = 32;
 

@@ -25,7 +25,7 @@ const TICK_TIMER_HZ: u32 = 1_000_000;
 pub(crate) struct Timers;
 
 impl Timer for Timers {
-    const BOARD: u32 = 3;
+    const BOARD: u32 = BoardId::NucleoH743Zi as u32;
     const HZ: u32 = TIMER_HZ;
     const BITS: u32 = 32;
 
