@@ -62,6 +62,10 @@ pub trait Board {
     /// Arranges that the boot loader starts once the reply is out; false if there is none.
     fn enter_bootloader(&mut self) -> bool;
 
+    /// Whether [`slots`](Self::slots) ever gives any: a board without them carries no code to
+    /// update.
+    const UPDATES: bool = false;
+
     /// The slots of images of a kind, in flash that can be written while this runs; none where the
     /// board cannot be updated by itself. They are the same at each call.
     fn slots(&mut self, _kind: ImageKind) -> Option<Slots<'_>> {

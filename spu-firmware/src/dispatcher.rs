@@ -411,6 +411,15 @@ impl<B: Board> Core<B> {
                 acquisition.forget();
                 out.put(&self_test::run(board, &session.identity, level, block)?);
             }
+            Opcode::UpdateBegin
+            | Opcode::UpdateWrite
+            | Opcode::UpdateFinish
+            | Opcode::UpdateStatus
+            | Opcode::UpdateConfirm
+                if !B::UPDATES =>
+            {
+                return Err(ErrorCode::Unsupported.into());
+            }
             Opcode::UpdateBegin => {
                 idle()?;
                 updating::begin(updater, board, payload, out)?;
@@ -443,7 +452,9 @@ impl<B: Board> Core<B> {
     fn update(&mut self) -> Activity {
         let Self { board, session, updater, block, .. } = self;
         match session {
-            Some(_) if updater.is_working() => updating::follow(updater, board, block),
+            Some(_) if B::UPDATES && updater.is_working() => {
+                updating::follow(updater, board, block)
+            }
             _ => Activity::Idle,
         }
     }

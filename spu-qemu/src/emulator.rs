@@ -1,6 +1,6 @@
 //! A board whose microcontroller is emulated.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,11 @@ const LOOK: Duration = Duration::from_millis(2);
 pub struct Options {
     /// The microcontroller's board.
     pub board: Board,
-    /// Its image; `None` for the one that is found by [`image::find`].
-    pub image: Option<PathBuf>,
+    /// A program (ELF) that starts by itself, in place of boot loader and image.
+    pub program: Option<PathBuf>,
+    /// The board's flash memory: a file that outlives the emulator. What is not there yet is made, with
+    /// the image of [`image::folder`] in its first slot; `None` for one that goes with the emulator.
+    pub flash: Option<PathBuf>,
     /// The FPGA and the cells.
     pub sim: SimConfig,
     /// Ticks by which a look at the status advances the FPGA.
@@ -50,7 +53,8 @@ impl Options {
     pub fn new(sim: SimConfig) -> Self {
         Self {
             board: Board::default(),
-            image: None,
+            program: None,
+            flash: None,
             sim,
             quantum: spu_sim::board::DEFAULT_QUANTUM,
             bus: Bus::default(),
@@ -79,13 +83,17 @@ impl Emulator {
     /// # Errors
     /// [`EmulatorError`].
     pub fn start(options: Options) -> Result<Self, EmulatorError> {
-        let image = match &options.image {
-            Some(path) if path.is_file() => path.clone(),
-            Some(path) => return Err(EmulatorError::NoImage { path: path.clone() }),
-            None => image::find(options.board)?,
+        let program = |name: &str| match &options.program {
+            Some(path) => {
+                path.canonicalize().map_err(|_| EmulatorError::NoImage { path: path.clone() })
+            }
+            None => image::find(name),
         };
-        // QEMU runs in another folder.
-        let image = image.canonicalize().map_err(EmulatorError::io("finding the image"))?;
+        let name = options.board.name();
+        // What the log's lines stand in.
+        let logs = program(&format!("{name}.elf"))?;
+        let slots = options.board.has_slots() && options.program.is_none();
+        let kernel = if slots { image::find(&format!("{name}-boot.elf"))? } else { logs.clone() };
         let fpga = Arc::new(Mutex::new(fpga(&options)?));
         let folder = tempfile::tempdir().map_err(EmulatorError::io("making a folder"))?;
         let listen = |name| {
@@ -106,7 +114,8 @@ impl Emulator {
                     .map_err(|error| EmulatorError::io("making a FIFO")(error.into()))?;
             }
         }
-        let mut command = machine::command(&options, &image, folder.path());
+        let flash = if slots { Some(flash(&options, folder.path())?) } else { None };
+        let mut command = machine::command(&options, &kernel, flash.as_deref(), folder.path());
         let qemu = command.spawn().map_err(|source| match source.kind() {
             ErrorKind::NotFound => EmulatorError::NoQemu { program: machine::PROGRAM },
             _ => EmulatorError::Io { what: "starting QEMU", source },
@@ -126,7 +135,7 @@ impl Emulator {
         let port = terminal.path().to_owned();
         let mut threads = vec![
             spawn("uart", move || terminal.relay(&host))?,
-            spawn("log", move || log::follow(&image, log_end))?,
+            spawn("log", move || log::follow(&logs, log_end))?,
         ];
         let spi = Arc::clone(&fpga);
         threads.push(if let Some(bus_end) = bus_end {
@@ -206,6 +215,21 @@ impl Drop for Emulator {
             let _ = thread.join();
         }
     }
+}
+
+/// The file of the flash memory.
+fn flash(options: &Options, folder: &Path) -> Result<PathBuf, EmulatorError> {
+    let path = options.flash.clone().unwrap_or_else(|| folder.join("flash.bin"));
+    if !path.exists() {
+        let image = image::find(&format!("{}.img", options.board.name()))?;
+        let image = fs::read(image).map_err(EmulatorError::io("reading the image"))?;
+        fs::write(&path, image::flash_with(&image)?)
+            .map_err(EmulatorError::io("making the flash memory"))?;
+    }
+    let file = OpenOptions::new().write(true).open(&path);
+    file.and_then(|file| file.set_len(machine::FLASH_SIZE))
+        .map_err(EmulatorError::io("opening the flash memory"))?;
+    path.canonicalize().map_err(EmulatorError::io("finding the flash memory"))
 }
 
 /// The FPGA and the cells, after power-up.

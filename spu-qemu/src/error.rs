@@ -28,6 +28,12 @@ pub enum EmulatorError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// An image that its slot does not take.
+    #[error("the firmware image is not usable: {why}")]
+    BadImage {
+        /// What is wrong.
+        why: String,
+    },
     /// A board that is not known.
     #[error("no emulated board {name:?}; there are {}", crate::image::names())]
     NoBoard {

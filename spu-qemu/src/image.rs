@@ -29,6 +29,26 @@ impl Board {
             Self::Lm3s6965evb => "lm3s6965evb",
         }
     }
+
+    /// True of a board with a boot loader and flash memory that can be written: QEMU emulates none for
+    /// the others, whose program starts by itself.
+    pub const fn has_slots(self) -> bool {
+        matches!(self, Self::Mps2An386)
+    }
+}
+
+/// Octets of a slot of the flash memory, of which there are two; as the board's own code has it.
+pub const SLOT: u32 = 17 * 4096;
+
+/// The contents of a flash memory whose first slot holds `image`, confirmed, and whose second is empty.
+///
+/// # Errors
+/// [`EmulatorError::BadImage`].
+pub fn flash_with(image: &[u8]) -> Result<Vec<u8>, EmulatorError> {
+    let mut flash = spu_boot::pack::factory(image, SLOT)
+        .map_err(|error| EmulatorError::BadImage { why: error.to_string() })?;
+    flash.resize(2 * SLOT as usize, 0xFF);
+    Ok(flash)
 }
 
 impl FromStr for Board {
@@ -56,11 +76,12 @@ pub fn folder() -> PathBuf {
     )
 }
 
-/// The image of a board in that folder.
+/// The file of this name in that folder.
 ///
 /// # Errors
 /// [`EmulatorError::NoImage`].
-pub fn find(board: Board) -> Result<PathBuf, EmulatorError> {
-    let path = folder().join(format!("{}.elf", board.name()));
-    if path.is_file() { Ok(path) } else { Err(EmulatorError::NoImage { path }) }
+pub fn find(name: &str) -> Result<PathBuf, EmulatorError> {
+    let path = folder().join(name);
+    // QEMU runs in another folder.
+    path.canonicalize().map_err(|_| EmulatorError::NoImage { path })
 }

@@ -70,8 +70,16 @@ fn straps(options: &Options) -> u32 {
     0x5350_0000 | semihosting | spin << 1 | mishap << 4
 }
 
-/// The command that runs `image` in `folder`.
-pub(crate) fn command(options: &Options, image: &Path, folder: &Path) -> Command {
+/// Octets of the memory that stands for flash: the machine's PSRAM.
+pub(crate) const FLASH_SIZE: u64 = 16 << 20;
+
+/// The command that runs `kernel` in `folder`, with the file `flash` for flash memory.
+pub(crate) fn command(
+    options: &Options,
+    kernel: &Path,
+    flash: Option<&Path>,
+    folder: &Path,
+) -> Command {
     let Options { board, bus, clocking, .. } = *options;
     let mut command = Command::new(PROGRAM);
     command
@@ -88,7 +96,7 @@ pub(crate) fn command(options: &Options, image: &Path, folder: &Path) -> Command
             "none",
         ])
         .arg("-kernel")
-        .arg(image)
+        .arg(kernel)
         .args(["-chardev", &socket("host", HOST), "-serial", "chardev:host"])
         .args(match bus {
             Bus::Uart => ["-chardev".into(), socket("bus", BUS)],
@@ -103,6 +111,13 @@ pub(crate) fn command(options: &Options, image: &Path, folder: &Path) -> Command
             strap_address(board),
             straps(options)
         ));
+    if let Some(flash) = flash {
+        let path = flash.display();
+        command
+            .arg("-object")
+            .arg(format!("memory-backend-file,id=psram,size={FLASH_SIZE},mem-path={path},share=on"))
+            .args(["-machine", "memory-backend=psram"]);
+    }
     if bus == Bus::Semihosting {
         command.args(["-semihosting-config", "enable=on,target=native"]);
     }

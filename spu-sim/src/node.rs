@@ -145,6 +145,8 @@ impl Board for SimNode {
         false
     }
 
+    const UPDATES: bool = true;
+
     fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
         let store = match kind {
             ImageKind::Firmware => &mut self.stores.firmware,

@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SectionKind, elf};
 use serde::{Deserialize, Serialize};
+use spu_boot::pack::{Meta, SigningKey};
+use spu_protocol::image::{BoardId, ImageKind};
 
 use crate::root;
 
@@ -27,14 +29,18 @@ pub(crate) struct Arguments {
 struct Board {
     name: &'static str,
     target: &'static str,
-    /// Images beside the firmware's.
-    others: &'static [&'static str],
+    /// The package of its boot loader and of what else runs from where it starts, and those images.
+    others: Option<(&'static str, &'static [&'static str])>,
+    /// Address that the boot loader loads the firmware to, where there is one.
+    load_address: Option<u32>,
     /// Most flash and memory, in octets.
     budget: Size,
 }
 
 const KIB: u64 = 1024;
 
+/// That of a boot loader; its memory is free again when the firmware runs.
+const BOOT_BUDGET: Size = Size { flash: 24 * KIB, ram: 32 * KIB };
 /// The budget of every image.
 const BUDGET: Size = Size { flash: 64 * KIB, ram: 32 * KIB };
 
@@ -42,11 +48,24 @@ const BOARDS: [Board; 3] = [
     Board {
         name: "mps2-an386",
         target: "thumbv7em-none-eabihf",
-        others: &["mps2-an386-bare"],
+        others: Some(("mps2-an386-boot", &["mps2-an386-boot", "mps2-an386-bare"])),
+        load_address: Some(0x0001_0000),
         budget: BUDGET,
     },
-    Board { name: "lm3s6965evb", target: "thumbv7m-none-eabi", others: &[], budget: BUDGET },
-    Board { name: "nucleo-h743zi", target: "thumbv7em-none-eabihf", others: &[], budget: BUDGET },
+    Board {
+        name: "lm3s6965evb",
+        target: "thumbv7m-none-eabi",
+        others: None,
+        load_address: None,
+        budget: BUDGET,
+    },
+    Board {
+        name: "nucleo-h743zi",
+        target: "thumbv7em-none-eabihf",
+        others: None,
+        load_address: None,
+        budget: BUDGET,
+    },
 ];
 
 /// What an image fills, in octets; the memory includes the stack.
@@ -74,12 +93,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let image = build(board)?;
         let size = size(&image)?;
         let before = saved.insert(board.name.into(), size);
-        println!("{}", line(board, size, before));
+        println!("{}", line(board.name, board.budget, size, before));
         ensure!(
             size.flash <= board.budget.flash && size.ram <= board.budget.ram,
             "the image for {} exceeds its budget",
             board.name
         );
+        if let Some(load_address) = board.load_address {
+            let boot_loader = format!("{}-boot", board.name);
+            let size = self::size(&image_path(&boot_loader))?;
+            let before = saved.insert(boot_loader.clone(), size);
+            println!("{}", line(&boot_loader, BOOT_BUDGET, size, before));
+            ensure!(size.flash <= BOOT_BUDGET.flash, "{boot_loader} exceeds its budget");
+            pack(board, &image, load_address)?;
+        }
     }
     if arguments.save {
         let text = serde_json::to_string_pretty(&saved)?;
@@ -101,6 +128,7 @@ fn build(board: &Board) -> Result<PathBuf> {
     let manifest = root().join("spu-firmware/boards/Cargo.toml");
     let status = Command::new(cargo)
         .args(["build", "--quiet", "--release", "--package", board.name, "--target", board.target])
+        .args(board.others.iter().flat_map(|(package, _)| ["--package", package]))
         .arg("--manifest-path")
         .arg(manifest)
         .arg("--target-dir")
@@ -112,7 +140,8 @@ fn build(board: &Board) -> Result<PathBuf> {
     ensure!(status.success(), "the image for {} does not build", board.name);
     let image = image_path(board.name);
     fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
-    for name in std::iter::once(board.name).chain(board.others.iter().copied()) {
+    let others = board.others.map_or(&[][..], |(_, images)| images);
+    for name in std::iter::once(board.name).chain(others.iter().copied()) {
         let built = target.join(board.target).join("release").join(name);
         fs::copy(&built, image_path(name))
             .with_context(|| format!("{} cannot be copied", built.display()))?;
@@ -138,6 +167,42 @@ fn remapped() -> Result<Vec<String>> {
     Ok(folders.into_iter().map(flag).collect())
 }
 
+/// Packs and signs the image that a boot loader takes, by the development key: `NAME.img` beside
+/// the program.
+fn pack(board: &Board, image: &Path, load_address: u32) -> Result<()> {
+    let data = fs::read(image)?;
+    let file = object::File::parse(&*data)?;
+    let mut binary = Vec::new();
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+        let stored = sh_flags & u64::from(elf::SHF_ALLOC) != 0
+            && !matches!(section.kind(), SectionKind::UninitializedData);
+        let octets = section.data()?;
+        if !stored || octets.is_empty() {
+            continue;
+        }
+        ensure!(sh_flags & u64::from(elf::SHF_WRITE) == 0, "initialised data is not packed");
+        let at = section
+            .address()
+            .checked_sub(load_address.into())
+            .with_context(|| format!("{} is linked below its load address", board.name))?;
+        let at = usize::try_from(at)?;
+        binary.resize(binary.len().max(at + octets.len()), 0xFF);
+        binary[at..at + octets.len()].copy_from_slice(octets);
+    }
+    let target = BoardId::from_name(board.name).context("a board without a number")?;
+    let meta = Meta {
+        kind: ImageKind::Firmware,
+        target: target as u32,
+        build_id: 0,
+        version: spu_firmware::FIRMWARE_VERSION,
+        load_address,
+    };
+    let packed = spu_boot::pack::pack(&binary, &meta, &SigningKey::development());
+    let path = image.with_extension("img");
+    fs::write(&path, packed).with_context(|| format!("{} cannot be written", path.display()))
+}
+
 /// What an image fills.
 fn size(image: &Path) -> Result<Size> {
     let data = fs::read(image).with_context(|| format!("{} cannot be read", image.display()))?;
@@ -160,11 +225,14 @@ fn size(image: &Path) -> Result<Size> {
         let symbol = file.symbol_by_name(name);
         symbol.map(|symbol| symbol.address()).with_context(|| format!("no symbol {name}"))
     };
-    size.ram += symbol("_stack_start")? - symbol("_stack_end")?;
+    // A boot loader's stack is what its memory leaves.
+    if let Ok(end) = symbol("_stack_end") {
+        size.ram += symbol("_stack_start")? - end;
+    }
     Ok(size)
 }
 
-fn line(board: &Board, size: Size, before: Option<Size>) -> String {
+fn line(name: &str, budget: Size, size: Size, before: Option<Size>) -> String {
     let part = |what, now: u64, most: u64, before: Option<u64>| {
         let change = match before {
             Some(before) => format!("{:+} since the sizes were saved", now as i64 - before as i64),
@@ -177,10 +245,9 @@ fn line(board: &Board, size: Size, before: Option<Size>) -> String {
         )
     };
     format!(
-        "{}: {}, {}",
-        board.name,
-        part("flash", size.flash, board.budget.flash, before.map(|size| size.flash)),
-        part("memory", size.ram, board.budget.ram, before.map(|size| size.ram)),
+        "{name}: {}, {}",
+        part("flash", size.flash, budget.flash, before.map(|size| size.flash)),
+        part("memory", size.ram, budget.ram, before.map(|size| size.ram)),
     )
 }
 

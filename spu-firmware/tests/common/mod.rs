@@ -95,6 +95,8 @@ impl Board for TestBoard {
             true
         })
     }
+    const UPDATES: bool = true;
+
     fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
         let flash = self.flash.as_mut().filter(|_| kind == ImageKind::Firmware)?;
         let layout = Layout { a: 0, b: SLOT, size: SLOT };

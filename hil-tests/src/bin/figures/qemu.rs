@@ -26,7 +26,7 @@ const FRAME_OCTETS: f64 = 12.0;
 fn options(name: &str) -> anyhow::Result<Options> {
     let sim = SimConfig { profile: Profile::named("rev-a")?, seed: 0, copy: 0, without: [].into() };
     let path = image::folder().join(format!("{name}.elf"));
-    Ok(Options { image: Some(path), ..Options::new(sim) })
+    Ok(Options { program: Some(path), ..Options::new(sim) })
 }
 
 fn soon() -> Deadline {

@@ -6,7 +6,7 @@ mod peripherals;
 
 use cortex_m_rt::{entry, exception};
 use spu_board_runtime::bus::{StrappedBus, Straps};
-use spu_board_runtime::{Node, on_receive, on_tick, on_transmit, run, set_log};
+use spu_board_runtime::{NoStorage, Node, on_receive, on_tick, on_transmit, run, set_log};
 use spu_firmware::Dispatcher;
 use static_cell::ConstStaticCell;
 
@@ -14,8 +14,8 @@ use peripherals::{Bus, Host, Timers, irq};
 
 type FpgaBus = StrappedBus<Bus, Timers>;
 
-static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers>>> =
-    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new())));
+static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers, NoStorage>>> =
+    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new(), NoStorage)));
 
 #[entry]
 fn main() -> ! {
@@ -26,7 +26,7 @@ fn main() -> ! {
         dispatcher.board_mut().bus_mut().use_semihosting();
     }
     peripherals::start();
-    run::<Host, Timers, _>(dispatcher, straps.idle, straps.mishap)
+    run::<Host, Timers, _, _>(dispatcher, straps.idle, straps.mishap)
 }
 
 #[exception]

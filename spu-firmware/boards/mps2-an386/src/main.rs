@@ -2,20 +2,33 @@
 #![no_std]
 #![no_main]
 
+mod flash;
 mod peripherals;
 
 use cortex_m_rt::{entry, exception};
 use spu_board_runtime::bus::{StrappedBus, Straps};
-use spu_board_runtime::{Node, on_receive, on_tick, on_transmit, run, set_log, starved};
+use spu_board_runtime::{Node, Storage, on_receive, on_tick, on_transmit, run, set_log, starved};
+use spu_boot::Slots;
 use spu_firmware::Dispatcher;
+use spu_protocol::image::ImageKind;
 use static_cell::ConstStaticCell;
 
+use flash::Psram;
 use peripherals::{Bus, Host, Timers, irq};
 
 type FpgaBus = StrappedBus<Bus, Timers>;
 
-static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers>>> =
-    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new())));
+static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers, Psram>>> =
+    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new(), Psram)));
+
+impl Storage for Psram {
+    const UPDATES: bool = true;
+
+    fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
+        // The FPGA's own flash is not reached from here.
+        (kind == ImageKind::Firmware).then(|| flash::slots(self))
+    }
+}
 
 #[entry]
 fn main() -> ! {
@@ -26,7 +39,7 @@ fn main() -> ! {
         dispatcher.board_mut().bus_mut().use_semihosting();
     }
     peripherals::start();
-    run::<Host, Timers, _>(dispatcher, straps.idle, straps.mishap)
+    run::<Host, Timers, _, _>(dispatcher, straps.idle, straps.mishap)
 }
 
 #[exception]

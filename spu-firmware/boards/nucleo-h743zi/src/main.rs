@@ -11,7 +11,7 @@ mod peripherals;
 
 use cortex_m_rt::{entry, exception};
 use embassy_stm32::interrupt;
-use spu_board_runtime::{Idle, Node, on_receive, on_tick, on_transmit, run, set_log};
+use spu_board_runtime::{Idle, NoStorage, Node, on_receive, on_tick, on_transmit, run, set_log};
 use spu_firmware::Dispatcher;
 use static_cell::ConstStaticCell;
 
@@ -19,8 +19,8 @@ use fpga::FpgaBus;
 use links::Host;
 use peripherals::Timers;
 
-static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers>>> =
-    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new())));
+static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers, NoStorage>>> =
+    ConstStaticCell::new(Dispatcher::new(Node::new(FpgaBus::new(), NoStorage)));
 
 #[entry]
 fn main() -> ! {
@@ -46,7 +46,7 @@ fn main() -> ! {
     defmt::info!("serial {=u64:x}", serial);
     links::start(serial);
     peripherals::unmask();
-    run::<Host, Timers, _>(dispatcher, Idle::Sleep, None)
+    run::<Host, Timers, _, _>(dispatcher, Idle::Sleep, None)
 }
 
 const USART3: i16 = interrupt::USART3 as i16;

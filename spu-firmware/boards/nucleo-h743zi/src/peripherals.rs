@@ -10,6 +10,7 @@ use pac::gpio::vals::{Moder, Ospeedr};
 use pac::usart::Usart;
 use pac::usart::regs::Cr1;
 use spu_board_runtime::{TICK_HZ, Timer};
+use spu_protocol::image::BoardId;
 
 use crate::clocks::{TIMER_HZ, UART_HZ};
 

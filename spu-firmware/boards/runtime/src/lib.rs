@@ -15,6 +15,7 @@ mod ring;
 mod serial;
 #[allow(unsafe_code, reason = "reads the unused part of the stack")]
 mod stack;
+mod storage;
 mod time;
 mod vitals;
 
@@ -28,6 +29,7 @@ pub use log::{Log, set_log};
 pub use node::Node;
 pub use retained::{Cause, Start};
 pub use serial::{Uart, on_receive, on_transmit};
+pub use storage::{NoStorage, Storage};
 pub use time::{TICK_HZ, Timer, on_tick};
 
 /// What the main loop does when there is nothing to do.
@@ -66,8 +68,8 @@ impl Mishap {
 }
 
 /// Serves the host for ever. Interrupts are on.
-pub fn run<U, T, BUS>(
-    dispatcher: &mut Dispatcher<Node<BUS, T>>,
+pub fn run<U, T, BUS, S>(
+    dispatcher: &mut Dispatcher<Node<BUS, T, S>>,
     idle: Idle,
     mishap: Option<Mishap>,
 ) -> !
@@ -75,6 +77,7 @@ where
     U: Uart,
     T: Timer,
     BUS: SpiDevice<u8>,
+    S: Storage,
 {
     let start = retained::take();
     if let Some(cause) = start.cause {
@@ -84,6 +87,7 @@ where
         defmt::warn!("last run ended: {=[u8]:a}", start.text());
     }
     dispatcher.board_mut().vitals_mut().set(T::BOARD, &start);
+    dispatcher.board_mut().find_version();
     let mishap = mishap.filter(|_| start.cause == Some(Cause::PowerOn));
     let mut transmitter = serial::Transmitter::<U>(PhantomData);
     loop {

@@ -4,27 +4,39 @@ use core::marker::PhantomData;
 
 use cortex_m::peripheral::SCB;
 use embedded_hal::spi::SpiDevice;
-use spu_firmware::{Board, BoardError, FpgaBoard};
+use spu_boot::Slots;
+use spu_firmware::{Board, BoardError, FIRMWARE_VERSION, FpgaBoard};
+use spu_protocol::image::ImageKind;
 
 use crate::retained::{self, Cause};
 use crate::serial;
+use crate::storage::Storage;
 use crate::time::{self, BoardClock, Timer};
 use crate::vitals::Vitals;
 
 /// Longest time that the last reply gets before a reset.
 const LINGER_MS: u32 = 50;
 
-/// A board of this bus and these timers.
+/// A board of this bus, these timers and these memories.
 #[derive(Debug)]
-pub struct Node<BUS, T> {
+pub struct Node<BUS, T, S> {
     fpga: FpgaBoard<BUS, BoardClock<T>>,
+    storage: S,
+    /// Of the image that runs; zeros where there are no slots.
+    version: [u16; 3],
     vitals: Vitals,
 }
 
-impl<BUS, T> Node<BUS, T> {
-    /// A board behind this bus. All but the bus is zero, so that a static one takes no room in flash.
-    pub const fn new(bus: BUS) -> Self {
-        Self { fpga: FpgaBoard::new(bus, BoardClock(PhantomData)), vitals: Vitals::NONE }
+impl<BUS, T, S> Node<BUS, T, S> {
+    /// A board behind this bus. All but bus and storage is zero, so that a static one takes no room
+    /// in flash.
+    pub const fn new(bus: BUS, storage: S) -> Self {
+        Self {
+            fpga: FpgaBoard::new(bus, BoardClock(PhantomData)),
+            storage,
+            version: [0; 3],
+            vitals: Vitals::NONE,
+        }
     }
 
     pub(crate) const fn vitals_mut(&mut self) -> &mut Vitals {
@@ -37,7 +49,29 @@ impl<BUS, T> Node<BUS, T> {
     }
 }
 
-impl<BUS: SpiDevice<u8>, T: Timer> Board for Node<BUS, T> {
+impl<BUS, T, S: Storage> Node<BUS, T, S> {
+    /// Learns the version of the image that runs.
+    pub(crate) fn find_version(&mut self) {
+        if S::UPDATES
+            && let Some(mut slots) = self.storage.slots(ImageKind::Firmware)
+        {
+            let running = slots.running();
+            self.version = slots.status(running).version;
+        }
+    }
+}
+
+impl<BUS: SpiDevice<u8>, T: Timer, S: Storage> Board for Node<BUS, T, S> {
+    const UPDATES: bool = S::UPDATES;
+
+    fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
+        self.storage.slots(kind)
+    }
+
+    fn firmware_version(&self) -> [u16; 3] {
+        if self.version == [0; 3] { FIRMWARE_VERSION } else { self.version }
+    }
+
     fn read_regs(&mut self, address: u16, out: &mut [u32]) -> Result<(), BoardError> {
         self.fpga.read_regs(address, out)
     }

@@ -6,7 +6,7 @@
 #![no_main]
 
 #[allow(dead_code, reason = "the firmware uses the rest")]
-#[path = "../peripherals.rs"]
+#[path = "../../../mps2-an386/src/peripherals.rs"]
 mod peripherals;
 
 use cortex_m_rt::entry;
