@@ -44,6 +44,9 @@ pub struct Options {
     pub bus: Bus,
     /// The microcontroller's time.
     pub clocking: Clocking,
+    /// The firmware's main loop goes round where it would sleep: quicker to answer, and a core of this
+    /// computer is never idle. Always so where instructions are counted.
+    pub spin: bool,
     /// What goes wrong in the firmware soon after power-up, once.
     pub mishap: Option<Mishap>,
 }
@@ -59,6 +62,7 @@ impl Options {
             quantum: spu_sim::board::DEFAULT_QUANTUM,
             bus: Bus::default(),
             clocking: Clocking::default(),
+            spin: false,
             mishap: None,
         }
     }

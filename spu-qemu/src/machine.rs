@@ -65,7 +65,7 @@ const fn strap_address(board: Board) -> u32 {
 /// What the strap word says: its upper half tells that there is one.
 fn straps(options: &Options) -> u32 {
     let semihosting = u32::from(options.bus == Bus::Semihosting);
-    let spin = u32::from(options.clocking != Clocking::Real);
+    let spin = u32::from(options.spin || options.clocking != Clocking::Real);
     let mishap = options.mishap.map_or(0, |mishap| mishap as u32);
     0x5350_0000 | semihosting | spin << 1 | mishap << 4
 }

@@ -20,6 +20,13 @@ pub(crate) struct Arguments {
     /// Only this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
+    /// Print this figure alone as `cargo xtask figures` wants it: `fw.BOARD.flash_kib`,
+    /// `fw.BOARD.ram_kib` or `fw.boot_kib`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["board", "save"])]
+    figure: Option<String>,
+    /// Taken for every figure: these are as quick as a build
+    #[arg(long, hide = true, requires = "figure")]
+    quick: bool,
     /// Keep the sizes as those that later builds are compared with
     #[arg(long)]
     save: bool,
@@ -80,6 +87,9 @@ pub(crate) struct Size {
 /// # Errors
 /// Where one does not build or exceeds its budget.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(name) = &arguments.figure {
+        return figure(name);
+    }
     let boards: Vec<_> = BOARDS
         .iter()
         .filter(|board| arguments.board.as_ref().is_none_or(|name| name == board.name))
@@ -112,6 +122,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let text = serde_json::to_string_pretty(&saved)?;
         fs::write(sizes_path(), text + "\n")?;
     }
+    Ok(())
+}
+
+/// Builds what a figure is about, and prints it.
+fn figure(name: &str) -> Result<()> {
+    let what = name.strip_prefix("fw.").context("a figure of firmware is named fw.…")?;
+    let (board, part) = match what.split_once('.') {
+        Some((board, part)) => (board, part),
+        None => (BOARDS[0].name, what),
+    };
+    let found = BOARDS.iter().find(|known| known.name == board);
+    let board = found.with_context(|| format!("no board {board}"))?;
+    let image = build(board)?;
+    let (octets, budget) = match part {
+        "flash_kib" => (size(&image)?.flash, board.budget.flash),
+        "ram_kib" => (size(&image)?.ram, board.budget.ram),
+        "boot_kib" => {
+            (size(&image_path(&format!("{}-boot", board.name)))?.flash, BOOT_BUDGET.flash)
+        }
+        _ => bail!("no figure {name}"),
+    };
+    let value = octets as f64 / KIB as f64;
+    let detail = format!("{}: {octets} octets of {budget}", board.name);
+    println!("{}", serde_json::json!({ "value": value, "detail": detail }));
     Ok(())
 }
 

@@ -48,7 +48,8 @@ pub(super) struct Figure {
     pub(super) unit: &'static str,
     /// What the value is to be.
     pub(super) goal: Goal,
-    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`.
+    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`; `image`: nothing ran;
+    /// `model`: boot code over a model of flash memory.
     pub(super) rung: &'static str,
 }
 
@@ -61,6 +62,8 @@ impl Figure {
         let mut arguments = match self.rung {
             // Measured in the virtual machine.
             "guest" => vec!["xtask", "guest", "--figure"],
+            // Read off the linked images.
+            "image" => vec!["xtask", "firmware", "--figure"],
             _ => [&["run", "-q"][..], &BINARY, &["--"]].concat(),
         };
         arguments.push(self.name);
@@ -70,7 +73,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 24] = [
+pub(super) const FIGURES: [Figure; 33] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -132,7 +135,28 @@ pub(super) const FIGURES: [Figure; 24] = [
     // counts instructions, over 100,000 ticks (quick: 10,000).
     Figure { name: "timing.lost_ticks", unit: "ticks", goal: Goal::AtMost(0.0), rung: "qemu" },
     Figure { name: "timing.jitter_ticks", unit: "ticks", goal: Goal::AtMost(0.5), rung: "qemu" },
+    // What the images fill; memory includes the stack.
+    size("fw.mps2-an386.flash_kib", 64.0),
+    size("fw.mps2-an386.ram_kib", 32.0),
+    size("fw.lm3s6965evb.flash_kib", 64.0),
+    size("fw.lm3s6965evb.ram_kib", 32.0),
+    size("fw.nucleo-h743zi.flash_kib", 64.0),
+    size("fw.nucleo-h743zi.ram_kib", 32.0),
+    size("fw.boot_kib", 24.0),
+    // Cuts of the power at every flash operation of an update and of the recovery from a cut, in a
+    // model of the memory; and starts after them that found no valid image or kept a bad one.
+    Figure {
+        name: "flash.power_cuts",
+        unit: "cuts",
+        goal: Goal::AtLeast(100_000.0),
+        rung: "model",
+    },
+    Figure { name: "flash.bricked", unit: "boards", goal: Goal::AtMost(0.0), rung: "model" },
 ];
+
+const fn size(name: &'static str, most: f64) -> Figure {
+    Figure { name, unit: "KiB", goal: Goal::AtMost(most), rung: "image" }
+}
 
 const fn link_ratio(name: &'static str, rung: &'static str) -> Figure {
     Figure { name, unit: "1", goal: Goal::AtLeast(0.8), rung }

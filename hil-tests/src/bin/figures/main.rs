@@ -52,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
         "faults.schedules" => faults::schedules(quick)?,
         "unplug.wrong" => faults::unplug(quick)?,
+        "flash.power_cuts" | "flash.bricked" => power_cuts(&name),
         #[cfg(unix)]
         "qemu.throughput_ratio" => qemu::throughput(quick)?,
         #[cfg(unix)]
@@ -65,4 +66,14 @@ fn main() -> anyhow::Result<()> {
     };
     println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));
     Ok(())
+}
+
+/// Cuts of the power at every operation of an update, in a model of the flash memory.
+fn power_cuts(name: &str) -> Figure {
+    let counts = spu_boot::power_cut::power_cuts();
+    let value = match name {
+        "flash.bricked" => counts.bricked + counts.not_rolled_back,
+        _ => counts.power_cuts(),
+    };
+    Figure { value: value as f64, detail: format!("{counts:?}") }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use spu_driver::invert::{InvertOptions, Quiet, invert};
-use spu_driver::link::{Link as _, Serial, StreamLink};
-use spu_driver::{AcquirePlan, Deadline, NullSink};
+use spu_driver::link::{Link as _, Qemu, Serial, StreamLink};
+use spu_driver::{AcquirePlan, Client, Deadline, Device as _, NullSink};
 use spu_protocol::code::Ticks;
 use spu_protocol::codec::max_encoded;
 use spu_qemu::{Emulator, Options, image};
@@ -23,9 +23,19 @@ const BLOCKS: u8 = 24;
 const BLOCK_FRAMES: u32 = 338;
 const FRAME_OCTETS: f64 = 12.0;
 
-fn options(name: &str) -> anyhow::Result<Options> {
-    let sim = SimConfig { profile: Profile::named("rev-a")?, seed: 0, copy: 0, without: [].into() };
-    let path = image::folder().join(format!("{name}.elf"));
+fn sim() -> anyhow::Result<SimConfig> {
+    Ok(SimConfig { profile: Profile::named("rev-a")?, seed: 0, copy: 0, without: [].into() })
+}
+
+/// The firmware, whose main loop goes round as the bare image's does.
+fn firmware() -> anyhow::Result<Client<Qemu>> {
+    let emulator = Emulator::start(Options { spin: true, ..Options::new(sim()?) })?;
+    Ok(Client::open(Qemu::attach(emulator, "qemu".into(), soon())?, "qemu", soon())?)
+}
+
+fn bare() -> anyhow::Result<Options> {
+    let sim = sim()?;
+    let path = image::folder().join("mps2-an386-bare.elf");
     Ok(Options { program: Some(path), ..Options::new(sim) })
 }
 
@@ -57,7 +67,7 @@ struct Bare {
 
 impl Bare {
     fn start() -> anyhow::Result<Self> {
-        let emulator = Emulator::start(options("mps2-an386-bare")?)?;
+        let emulator = Emulator::start(bare()?)?;
         let port = Serial::new(emulator.port().display().to_string(), None);
         let mut bare = Self { port: StreamLink::connect(port, soon())?, _emulator: emulator };
         // What is sent before it listens may be lost.
@@ -106,7 +116,7 @@ pub(crate) fn round_trip(quick: bool) -> anyhow::Result<Figure> {
         let mut plain = Bare::start()?;
         bare.push(median(times(count, || plain.echo(&message))?));
         drop(plain);
-        let mut device = spu_driver::open("qemu")?;
+        let mut device = firmware()?;
         ping.push(median(times(count, || Ok(device.ping(&[0x5A; PING], soon())?))?));
     }
     let ratios = bare.iter().zip(&ping).map(|(bare, ping)| bare / ping).collect();
@@ -128,7 +138,7 @@ pub(crate) fn throughput(quick: bool) -> anyhow::Result<Figure> {
         let mut plain = Bare::start()?;
         bare.push(median(times(count, || plain.stream())?));
         drop(plain);
-        let mut device = spu_driver::open("qemu")?;
+        let mut device = firmware()?;
         device.load(&program(device.info()), soon())?;
         let plan = AcquirePlan {
             settle: Ticks(0),

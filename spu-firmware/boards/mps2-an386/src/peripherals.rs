@@ -136,9 +136,9 @@ pub(crate) fn log(octet: u8) -> bool {
 
 impl Uart for Host {
     fn read() -> Option<u8> {
-        let octet = read(places::host());
+        let octet = read(places::host())?;
         places::host().interrupts.write(Interrupts::RX::SET);
-        octet
+        Some(octet)
     }
 
     fn write(octet: u8) -> bool {

@@ -12,8 +12,13 @@ const RECEIVED: usize = 512;
 /// Octets on their way to the host: the largest frame and some replies, so that the next block is
 /// taken from the FPGA while the last one goes out.
 const SENT: usize = spu_firmware::MAX_ENCODED + 128;
-/// Octets that move in one critical section: it delays the interrupts, and so the tick.
-const AT_ONCE: usize = 16;
+/// Octets that move in one critical section: it delays the interrupts, and so the tick. Between
+/// queues, and to the transmitter, which takes longer.
+const AT_ONCE: usize = 64;
+const SENT_AT_ONCE: usize = 32;
+/// Octets that wait before the main loop is woken for them, unless they end a frame. The tick wakes it
+/// too.
+const WAKING: usize = 128;
 
 /// A UART, as far as interrupts need it.
 pub trait Uart {
@@ -39,8 +44,12 @@ struct Queues {
     sent: Ring<SENT>,
     overruns: u32,
     high_water: usize,
+    /// A frame has ended, or much has arrived.
+    arrived: bool,
     /// A block may be waiting for room, and now there is some.
     has_room: bool,
+    /// The transmitter's interrupt is on.
+    waiting: bool,
 }
 
 static QUEUES: Mutex<RefCell<Queues>> = Mutex::new(RefCell::new(Queues {
@@ -48,7 +57,9 @@ static QUEUES: Mutex<RefCell<Queues>> = Mutex::new(RefCell::new(Queues {
     sent: Ring::new(),
     overruns: 0,
     high_water: 0,
+    arrived: false,
     has_room: false,
+    waiting: false,
 }));
 
 fn with<T>(what: impl FnOnce(&mut Queues) -> T) -> T {
@@ -68,7 +79,9 @@ fn take_in<U: Uart>(queues: &mut Queues) {
         if !queues.received.push(octet) {
             queues.overruns = queues.overruns.saturating_add(1);
         }
+        queues.arrived |= octet == 0;
     }
+    queues.arrived |= queues.received.len() >= WAKING;
     queues.high_water = queues.high_water.max(queues.received.len());
 }
 
@@ -85,19 +98,25 @@ fn fill<U: Uart>() {
 
 /// True if the transmitter may take more at once.
 fn fill_some<U: Uart>(queues: &mut Queues) -> bool {
-    for _ in 0..AT_ONCE {
+    let mut more = true;
+    for _ in 0..SENT_AT_ONCE {
         let Some(octet) = queues.sent.first() else {
-            U::interrupt_when_empty(false);
-            return false;
+            more = false;
+            break;
         };
         if !U::write(octet) {
-            U::interrupt_when_empty(true);
-            return false;
+            more = false;
+            break;
         }
         queues.sent.consume(1);
         queues.has_room |= queues.sent.room() == spu_firmware::MAX_ENCODED;
     }
-    true
+    let waiting = !more && !queues.sent.is_empty();
+    if waiting || queues.waiting {
+        queues.waiting = waiting;
+        U::interrupt_when_empty(waiting);
+    }
+    more
 }
 
 /// Passes what arrived on, as much as `room` allows and one critical section moves; how much.
@@ -124,7 +143,9 @@ pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
 
 /// True if octets have arrived, or a frame can be sent that could not.
 pub(crate) fn is_wanted() -> bool {
-    with(|queues| core::mem::take(&mut queues.has_room) || !queues.received.is_empty())
+    with(|queues| {
+        core::mem::take(&mut queues.has_room) | core::mem::take(&mut queues.arrived)
+    })
 }
 
 /// True if nothing is on its way to the host.

@@ -38,8 +38,9 @@ fn main() -> ! {
     if straps.semihosting {
         spi.use_semihosting();
     }
-    peripherals::start();
+    // There are no handlers.
     cortex_m::interrupt::disable();
+    peripherals::start();
     let (message, frames) = (MESSAGE.take(), FRAMES.take());
     let mut length = 0;
     loop {
