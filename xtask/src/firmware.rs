@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Taken for every figure: these are as quick as a build
     #[arg(long, hide = true, requires = "figure")]
     quick: bool,
+    /// Lint the images' code instead, with warnings denied
+    #[arg(long, conflicts_with_all = ["figure", "save"])]
+    lint: bool,
     /// Keep the sizes as those that later builds are compared with
     #[arg(long)]
     save: bool,
@@ -98,6 +101,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let names: Vec<_> = BOARDS.iter().map(|board| board.name).collect();
         bail!("no such board; there are {}", names.join(", "));
     }
+    if arguments.lint {
+        return boards.into_iter().try_for_each(lint);
+    }
     let mut saved = saved()?;
     for board in boards {
         let image = build(board)?;
@@ -153,30 +159,46 @@ fn image_path(board: &str) -> PathBuf {
     root().join("target/firmware").join(format!("{board}.elf"))
 }
 
-/// Builds an image; where it is then.
-fn build(board: &Board) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+/// Folder of what is built.
+fn target() -> PathBuf {
     let parent =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let target = parent.join("boards");
-    let manifest = root().join("spu-firmware/boards/Cargo.toml");
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--package", board.name, "--target", board.target])
+    parent.join("boards")
+}
+
+/// Cargo with `task` for a board's packages.
+fn cargo(task: &str, board: &Board) -> Result<Command> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args([task, "--quiet", "--release", "--package", board.name, "--target", board.target])
         .args(board.others.iter().flat_map(|(package, _)| ["--package", package]))
         .arg("--manifest-path")
-        .arg(manifest)
+        .arg(root().join("spu-firmware/boards/Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target)
+        .arg(target())
         // The HAL's messages are about each register that it sets up.
         .env("DEFMT_LOG", "debug,embassy_stm32=error")
-        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\u{1f}"))
-        .status()?;
+        .env("CARGO_ENCODED_RUSTFLAGS", remapped()?.join("\u{1f}"));
+    Ok(cargo)
+}
+
+/// Lints a board's code and the runtime.
+fn lint(board: &Board) -> Result<()> {
+    let mut cargo = cargo("clippy", board)?;
+    let status = cargo.args(["--package", "spu-board-runtime", "--", "-D", "warnings"]).status()?;
+    ensure!(status.success(), "the code for {} has warnings", board.name);
+    Ok(())
+}
+
+/// Builds an image; where it is then.
+fn build(board: &Board) -> Result<PathBuf> {
+    let status = cargo("build", board)?.status()?;
     ensure!(status.success(), "the image for {} does not build", board.name);
     let image = image_path(board.name);
     fs::create_dir_all(image.parent().unwrap_or(Path::new(".")))?;
     let others = board.others.map_or(&[][..], |(_, images)| images);
     for name in std::iter::once(board.name).chain(others.iter().copied()) {
-        let built = target.join(board.target).join("release").join(name);
+        let built = target().join(board.target).join("release").join(name);
         fs::copy(&built, image_path(name))
             .with_context(|| format!("{} cannot be copied", built.display()))?;
     }

@@ -309,7 +309,5 @@ pub(crate) fn start() {
     tick.control.write(TimerControl::ENABLE::SET);
     // The tick first: nothing but critical sections holds it back.
     places::unmask(irq::TICK, 0);
-    for irq in [irq::HOST] {
-        places::unmask(irq, 0x80);
-    }
+    places::unmask(irq::HOST, 0x80);
 }
