@@ -4,6 +4,7 @@ mod figures;
 mod firmware;
 mod gateware;
 mod guest;
+mod panics;
 mod process;
 mod readme;
 mod regs;
