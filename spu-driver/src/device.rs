@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::link::LinkStats;
 use crate::mcu::LastRun;
 use crate::time;
+use crate::updates::Updates;
 
 /// A stochastic processing unit, on whatever rung.
 ///
@@ -85,6 +86,14 @@ pub trait Device: Send {
 
     /// A handle that cancels a running acquisition from another thread.
     fn cancel_handle(&self) -> CancelHandle;
+
+    /// Its updates of firmware and gateware, which [`flash`](crate::flash) goes by.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] of a device that takes none.
+    fn updates(&mut self) -> Result<&mut dyn Updates, Error> {
+        Err(Error::Unsupported { reasons: vec![format!("{} takes no updates", self.uri())] })
+    }
 }
 
 /// A moment by which a call must end.

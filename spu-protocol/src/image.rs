@@ -33,6 +33,14 @@ impl ImageKind {
     pub fn from_u16(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u16 == number)
     }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Firmware => "firmware",
+            Self::Gateware => "gateware",
+        }
+    }
 }
 
 /// Boards that firmware is built for, in [`ImageHeader::target`]. A number, once published, never
@@ -87,6 +95,30 @@ pub enum FpgaId {
     Ecp5U45 = 0x4111_2043,
     /// Lattice LFE5U-85F.
     Ecp5U85 = 0x4111_3043,
+}
+
+impl FpgaId {
+    /// Every FPGA.
+    pub const ALL: [Self; 3] = [Self::Ecp5U25, Self::Ecp5U45, Self::Ecp5U85];
+
+    /// The FPGA with this identification code.
+    pub fn from_u32(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|fpga| *fpga as u32 == number)
+    }
+
+    /// The FPGA of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fpga| fpga.name() == name)
+    }
+
+    /// Its name, as commands have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ecp5U25 => "lfe5u-25f",
+            Self::Ecp5U45 => "lfe5u-45f",
+            Self::Ecp5U85 => "lfe5u-85f",
+        }
+    }
 }
 
 /// The header of an image.
@@ -320,6 +352,11 @@ mod tests {
             assert_eq!(BoardId::from_name(board.name()), Some(board));
         }
         assert_eq!(BoardId::from_u32(0), None);
+        for fpga in FpgaId::ALL {
+            assert_eq!(FpgaId::from_u32(fpga as u32), Some(fpga));
+            assert_eq!(FpgaId::from_name(fpga.name()), Some(fpga));
+        }
+        assert_eq!(FpgaId::from_u32(0), None);
         assert_eq!(ImageKind::from_u16(3), None);
     }
 }

@@ -8,6 +8,7 @@ mod load;
 mod receiver;
 mod refusal;
 mod session;
+mod updates;
 mod wire;
 
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::error::Error;
 use crate::link::{Link, LinkStats};
 use crate::mcu;
 use crate::time;
+use crate::updates::Updates;
 use session::Session;
 
 /// A device over a link.
@@ -301,6 +303,10 @@ impl<L: Link> Device for Client<L> {
 
     fn cancel_handle(&self) -> CancelHandle {
         self.cancel.clone()
+    }
+
+    fn updates(&mut self) -> Result<&mut dyn Updates, Error> {
+        Ok(self)
     }
 }
 

@@ -240,6 +240,31 @@ impl<L: Link> Session<L> {
         }
     }
 
+    /// Sends a request once and waits until then for its reply: for one that must not be executed
+    /// twice and is outside any session, so that the device does not know it again. False if no
+    /// reply came, or a damaged one.
+    pub(super) fn once(
+        &mut self,
+        opcode: Opcode,
+        payload: &[&[u8]],
+        until: Deadline,
+        deadline: Deadline,
+    ) -> Result<bool, Error> {
+        self.receiver.drain(&mut self.wire)?;
+        // Ends a frame that was left unfinished.
+        self.wire.write(&[DELIMITER], deadline)?;
+        let len = self.prepare(opcode, payload)?;
+        self.wire.stats.requests += 1;
+        self.send(len, deadline)?;
+        match self.answer(until, true, &mut ())? {
+            Some(Answer::Reply(found, 0)) if found == opcode as u16 => Ok(true),
+            Some(Answer::Refused(found, error, version)) if found == opcode as u16 => {
+                Err(refusal(error, version))
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Waits for the reply to the current request. `None` if it has not come by `until`, or if a
     /// frame was damaged, which may have been it, and `may_retry`.
     fn answer(
