@@ -196,6 +196,11 @@ impl Emulator {
         self.reset()
     }
 
+    /// Number of QEMU's process, to kill it from another thread.
+    pub fn process_id(&self) -> u32 {
+        self.qemu.id()
+    }
+
     /// Kills the emulator, as a pulled plug does: the serial port goes away.
     pub fn kill(&mut self) {
         // It may have ended by itself.

@@ -16,6 +16,7 @@
 mod bench;
 mod conformance;
 mod copies;
+mod flashing;
 mod inversion;
 mod qemu;
 mod served;
@@ -78,9 +79,11 @@ fn main() -> ExitCode {
         match qemu::open() {
             Ok(bench) => {
                 let suites = SUITES.into_iter().filter(|_| uris == "sim");
-                for (suite, cases) in
-                    suites.chain([("copies", copies::CASES), ("qemu", qemu::CASES)])
-                {
+                for (suite, cases) in suites.chain([
+                    ("copies", copies::CASES),
+                    ("qemu", qemu::CASES),
+                    ("flashing", flashing::CASES),
+                ]) {
                     add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
                 }
             }
