@@ -143,9 +143,7 @@ pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
 
 /// True if octets have arrived, or a frame can be sent that could not.
 pub(crate) fn is_wanted() -> bool {
-    with(|queues| {
-        core::mem::take(&mut queues.has_room) | core::mem::take(&mut queues.arrived)
-    })
+    with(|queues| core::mem::take(&mut queues.has_room) | core::mem::take(&mut queues.arrived))
 }
 
 /// True if nothing is on its way to the host.
