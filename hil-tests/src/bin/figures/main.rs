@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
         #[cfg(unix)]
         "qemu.roundtrip_ratio" => qemu::round_trip(quick)?,
         #[cfg(unix)]
-        "qemu.differences" => qemu::differences()?,
+        "qemu.differences" => qemu::differences(quick)?,
         #[cfg(unix)]
         "timing.lost_ticks" | "timing.jitter_ticks" => qemu::timing(&name, quick)?,
         other => link::figure(other, quick)?

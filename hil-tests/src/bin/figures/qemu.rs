@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use spu_driver::invert::{InvertOptions, Quiet, invert};
 use spu_driver::link::{Link as _, Qemu, Serial, StreamLink};
+use spu_driver::plan::Budget;
 use spu_driver::{AcquirePlan, Client, Deadline, Device as _, NullSink};
 use spu_protocol::code::Ticks;
 use spu_protocol::codec::max_encoded;
@@ -19,7 +20,7 @@ use crate::speed::program;
 /// Octets of a ping.
 const PING: usize = 64;
 /// Blocks of a stream, and frames in each.
-const BLOCKS: u8 = 24;
+const BLOCKS: u8 = 6;
 const BLOCK_FRAMES: u32 = 338;
 const FRAME_OCTETS: f64 = 12.0;
 
@@ -132,7 +133,7 @@ pub(crate) fn round_trip(quick: bool) -> anyhow::Result<Figure> {
 
 /// Rate of a stream through the firmware over that through the bare image.
 pub(crate) fn throughput(quick: bool) -> anyhow::Result<Figure> {
-    let (rounds, count) = if quick { (3, 2) } else { (7, 4) };
+    let (rounds, count) = if quick { (3, 1) } else { (7, 10) };
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let mut plain = Bare::start()?;
@@ -168,14 +169,18 @@ pub(crate) fn throughput(quick: bool) -> anyhow::Result<Figure> {
 
 /// Entries of an inverse on three emulated copies that differ from those on the simulator in
 /// process.
-pub(crate) fn differences() -> anyhow::Result<Figure> {
+pub(crate) fn differences(quick: bool) -> anyhow::Result<Figure> {
     let matrix = crate::accuracy::published_like()?;
+    let mut options = InvertOptions::default();
+    if quick {
+        options.budget = Budget { effective: Some(2_000), ..Budget::default() };
+    }
     let mut differing = 0;
     let mut compared = 0;
     for copy in 0..3 {
         let run = |uri: String| -> anyhow::Result<Vec<u64>> {
             let mut device = spu_driver::open(&uri)?;
-            let result = invert(device.as_mut(), &matrix, &InvertOptions::default(), &Quiet)?;
+            let result = invert(device.as_mut(), &matrix, &options, &Quiet)?;
             Ok(result.inverse.iter().chain(&result.half_widths).map(|x| x.to_bits()).collect())
         };
         let here = run(format!("sim:seed=5,copy={copy}"))?;
