@@ -224,7 +224,7 @@ fn a_key_of_ones_own() {
 fn ctrl_c_during_the_transfer_leaves_what_runs() {
     let bench = Bench::new();
     let before = bench.version();
-    // The board's bus is stopped amid the transfer, so that there is time to press.
+    // Large, so that there is time to press.
     let options = ["--fpga", "lfe5u-25f", "--build-id", "1", "--version", "0.2.0"];
     let image = pack(bench.path(), "large", 600_000, &options);
     let mut child = Command::new(env!("CARGO_BIN_EXE_spu"))
