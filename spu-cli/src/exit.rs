@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use spu_driver::Error;
+use spu_driver::flash::FlashError;
 use spu_driver::invert::OperationError;
 use spu_driver::matrix::MatrixError;
 use spu_driver::recording::RecordingError;
@@ -69,7 +70,7 @@ impl Exit {
             Self::Success => "done; copies, if several, agree within noise or the stated spread",
             Self::Unexpected => "a bug or something unforeseen",
             Self::Usage => "wrong command line",
-            Self::Input => "the matrix, its file or a recording is not usable",
+            Self::Input => "the matrix, its file, a recording or an image is not usable",
             Self::Device => "the device is absent, denied, busy, silent or of another version",
             Self::NotProgrammable => {
                 "this board cannot do what was asked for; all reasons are given"
@@ -79,7 +80,9 @@ impl Exit {
             }
             Self::Cancelled => "cancelled; what was measured until then is printed",
             Self::SelfTest => "a self test failed",
-            Self::Fault => "the device failed at work: refused, lost samples, no signal",
+            Self::Fault => {
+                "the device failed at work: refused, lost samples, no signal, rolled back"
+            }
             Self::Output => "an output could not be written; no unreadable file is left",
             Self::Diagnosis => "`spu doctor` found what keeps the device from working",
         }
@@ -178,6 +181,32 @@ impl From<OperationError> for Failure {
             OperationError::NoSignal { .. } => Self::new(Exit::Fault, error.to_string()),
             _ => Self::new(Exit::Unexpected, error.to_string()),
         }
+    }
+}
+
+impl From<FlashError> for Failure {
+    fn from(error: FlashError) -> Self {
+        let exit = match &error {
+            FlashError::Image(_) | FlashError::UnknownKind(_) => Exit::Input,
+            FlashError::WrongTarget { .. }
+            | FlashError::WrongAddress(_)
+            | FlashError::TooLarge { .. }
+            | FlashError::Older { .. }
+            | FlashError::OnTrial { .. }
+            | FlashError::NoUpdates { .. } => Exit::NotProgrammable,
+            FlashError::Device(
+                Error::NotFound { .. }
+                | Error::Denied { .. }
+                | Error::Busy { .. }
+                | Error::Disconnected { .. }
+                | Error::Timeout { .. }
+                | Error::Version { .. },
+            )
+            | FlashError::Lost { .. } => Exit::Device,
+            FlashError::Cancelled => Exit::Cancelled,
+            _ => Exit::Fault,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

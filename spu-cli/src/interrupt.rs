@@ -12,6 +12,8 @@ const KILLED: i32 = 130;
 #[derive(Debug, Default)]
 struct State {
     pressed: bool,
+    /// What the first press says.
+    saying: Option<&'static str>,
     handles: Vec<CancelHandle>,
 }
 
@@ -27,6 +29,12 @@ impl Interrupt {
         ctrlc::set_handler(move || handler.press())
             .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
         Ok(interrupt)
+    }
+
+    /// As [`watch`](Self::watch), where the first press says something else.
+    pub(crate) fn watch_saying(&self, devices: &[Box<dyn Device>], saying: &'static str) {
+        self.state().saying = Some(saying);
+        self.watch(devices);
     }
 
     /// Cancels these devices on Ctrl-C, at once if it was pressed before.
@@ -45,7 +53,8 @@ impl Interrupt {
         }
         state.pressed = true;
         state.handles.iter().for_each(CancelHandle::cancel);
-        eprintln!("\nstopping the board and keeping what was measured; press again to quit");
+        let usual = "stopping the board and keeping what was measured; press again to quit";
+        eprintln!("\n{}", state.saying.unwrap_or(usual));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

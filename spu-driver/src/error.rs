@@ -73,7 +73,9 @@ pub enum Error {
         detail: u16,
     },
     /// What arrived makes no sense although its checksum is right.
-    #[error("the device answered nonsense: {what}; update the firmware or report a bug")]
+    #[error(
+        "the device answered nonsense: {what}; update the firmware (`spu flash FIRMWARE.img`) or report a bug"
+    )]
     Corrupt {
         /// What was wrong.
         what: String,
@@ -139,7 +141,7 @@ mod tests {
             ),
             (
                 Error::Device { code: ErrorCode::NoGateware, detail: 3 },
-                &["flash the gateware", "error 10", "detail 3"],
+                &["power the board off and on", "hardware/README.md", "error 10", "detail 3"],
             ),
             (Error::Corrupt { what: "0 cells".into() }, &["0 cells", "update the firmware"]),
             (Error::Lost { frames: 12 }, &["12 frames", "decimation", "lockstep"]),

@@ -5,7 +5,10 @@
 #[repr(u16)]
 pub enum ErrorCode {
     /// The operation number is not known to this firmware.
-    #[error("the firmware does not know this operation; update it or use an older host")]
+    #[error(
+        "the firmware does not know this operation; update it (`spu flash FIRMWARE.img`) or use an \
+         older host"
+    )]
     UnknownOpcode = 1,
     /// The payload's length or a field of it is wrong.
     #[error("the request's payload is malformed")]
@@ -32,7 +35,10 @@ pub enum ErrorCode {
     #[error("the SPI bus to the FPGA failed; check its power and cable")]
     Bus = 9,
     /// The FPGA's identity register reads wrong: no or another bitstream.
-    #[error("the FPGA does not answer with its identity; flash the gateware")]
+    #[error(
+        "the FPGA does not answer with its identity; power the board off and on, which goes back from \
+         gateware on trial, or load gateware as hardware/README.md says"
+    )]
     NoGateware = 10,
     /// The sequencer did not advance in time.
     #[error("the sequencer stopped advancing; reset the board")]
@@ -46,7 +52,8 @@ pub enum ErrorCode {
     /// The gateware has a register map that this firmware cannot drive; the detail is the map's
     /// major version.
     #[error(
-        "the gateware's register map is of another version; flash the gateware of this release"
+        "the gateware's register map is of another version; flash the firmware of its release \
+         (`spu flash --probe FIRMWARE.elf`)"
     )]
     WrongGateware = 14,
     /// Another host is connected to this device.
@@ -71,7 +78,10 @@ pub enum ErrorCode {
     )]
     UnknownKey = 20,
     /// Older than what runs.
-    #[error("the image is older than what runs; allow the downgrade if it is meant")]
+    #[error(
+        "the image is older than what runs; allow the downgrade if it is meant \
+         (`spu flash --allow-downgrade`)"
+    )]
     Downgrade = 21,
     /// The image exceeds the slot.
     #[error("the image is empty or does not fit its slot; build a smaller one")]
@@ -85,7 +95,10 @@ pub enum ErrorCode {
     #[error("the flash memory could not be erased or written; try again, then replace the board")]
     Flash = 24,
     /// What runs is on trial: its slot's neighbour is what a rollback needs.
-    #[error("the running image is not confirmed; confirm it or restart to roll back, then flash")]
+    #[error(
+        "the running image is not confirmed; confirm it (`spu flash --confirm`) or restart to roll \
+         back, then flash"
+    )]
     NotConfirmed = 25,
     /// Pieces are missing.
     #[error("the image is not complete; send the rest of it before finishing")]

@@ -1,6 +1,8 @@
 //! The verbs, one file each, and what they share.
 
 pub(crate) mod doctor;
+pub(crate) mod flash;
+pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod invert;
 pub(crate) mod invert_text;

@@ -1,6 +1,8 @@
 //! The `spu` command as a user runs it, on the simulator.
 
 mod files;
+#[cfg(unix)]
+mod flash;
 mod inputs;
 mod interrupt;
 mod recording;

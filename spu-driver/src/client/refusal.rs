@@ -44,7 +44,8 @@ fn version_error(device: String, firmware: Option<[u16; 3]>, newest: u8) -> Erro
         }
         Some([major, minor, patch]) => format!(
             "use the host of the firmware's release: `git checkout v{major}.{minor}.{patch} && \
-             cargo install --locked --path spu-cli`"
+             cargo install --locked --path spu-cli`, or flash this host's firmware: `spu flash \
+             --probe FIRMWARE.elf`"
         ),
         None => "use the host of the firmware's release: `git checkout v<firmware> && \
                  cargo install --locked --path spu-cli`"
@@ -66,8 +67,9 @@ fn gateware_error(map: u16) -> Error {
         format!("update the host and the firmware to the gateware's release; {INSTALL_NEWEST}")
     } else {
         format!(
-            "load the gateware of release {release} as hardware/README.md says, or use the host \
-             and the firmware of the gateware's release"
+            "power the board off and on, which goes back from gateware on trial, or flash the \
+             firmware of the gateware's release: `spu flash --probe FIRMWARE.elf`; or load the \
+             gateware of release {release} as hardware/README.md says"
         )
     };
     Error::Version {

@@ -39,7 +39,8 @@ pub(super) fn versions(name: &'static str, device: &mut dyn Device) -> Result<Ve
             found,
             format!(
                 "they work together, but bring all to one release: host {host} comes with \
-                     firmware {host} and register map {}",
+                 firmware {host} and register map {}; `spu flash FIRMWARE.img` and `spu flash \
+                 GATEWARE.img` bring them onto the board",
                 map_of(regs::MAP_VERSION_VALUE)
             ),
         )
@@ -57,8 +58,8 @@ pub(super) fn self_test(name: &'static str, device: &mut dyn Device) -> Result<V
         Check::failed(
             name,
             format!("failed: {}", failed.join(", ")),
-            "power the board off and on; if it fails again, load gateware and firmware anew and \
-             run `spu selftest`",
+            "power the board off and on; if it fails again, flash gateware and firmware anew \
+             (`spu flash GATEWARE.img`, `spu flash FIRMWARE.img`) and run `spu selftest`",
         )
     }])
 }

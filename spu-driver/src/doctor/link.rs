@@ -92,7 +92,8 @@ pub(super) fn stream(name: &'static str, device: &mut dyn Device) -> Result<Vec<
                 "{} of {} frames were lost though the board was to wait",
                 report.lost, report.kept
             ),
-            "load gateware and firmware anew; report a bug if it stays",
+            "flash gateware and firmware anew (`spu flash GATEWARE.img`, `spu flash FIRMWARE.img`); \
+             report a bug if it stays",
         )]);
     }
     let saturation = board::saturation(&report);

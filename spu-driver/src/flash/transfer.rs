@@ -100,8 +100,9 @@ impl Run<'_> {
             }
             error => FlashError::Device(error),
         })?;
-        self.wait_until(UpdateState::Receiving, Stage::Erase, self.deadline, true)?;
         let payload = self.image.payload();
+        self.progress.update(Stage::Erase, 0, payload.len() as u64);
+        self.wait_until(UpdateState::Receiving, Stage::Erase, self.deadline, true)?;
         let mut done = 0;
         let mut resumed = 0;
         while done < payload.len() {
@@ -146,6 +147,7 @@ impl Run<'_> {
         let deadline = self.deadline.within(CALL);
         let finished = self.device.updates().and_then(|updates| updates.finish(deadline));
         finished.map_err(FlashError::Device)?;
+        self.progress.update(Stage::Verify, 0, self.image.header().length.into());
         let status = self.wait_until(UpdateState::Ready, Stage::Verify, self.deadline, true)?;
         let found = status.slots[slot];
         if found.state != SlotState::Pending as u8 {
