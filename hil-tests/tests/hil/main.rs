@@ -78,7 +78,9 @@ fn main() -> ExitCode {
     if uris == "sim" || uris == "qemu" {
         match qemu::open() {
             Ok(bench) => {
-                let suites = SUITES.into_iter().filter(|_| uris == "sim");
+                // The statistics are the FPGA's and the cells', which are those in process.
+                let suites =
+                    SUITES.into_iter().filter(|(suite, _)| uris == "sim" && *suite != "statistics");
                 for (suite, cases) in suites.chain([
                     ("copies", copies::CASES),
                     ("qemu", qemu::CASES),

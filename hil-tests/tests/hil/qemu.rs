@@ -84,7 +84,7 @@ fn stack(bench: &Bench) -> Outcome {
 /// Pings until the mishap has ended the session, then tells what the board says of it.
 fn after_mishap(mishap: Mishap) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
     let mut device = another(Some(mishap))?;
-    let until = Instant::now() + Duration::from_mins(1);
+    let until = Instant::now() + Duration::from_mins(2);
     let mut ended = false;
     loop {
         match device.ping(b"well?", Deadline::after_secs(5)) {
@@ -148,6 +148,11 @@ fn power_cycled(bench: &Bench) -> Outcome {
         device.link_mut().emulator().power_cycle()?;
         if let Ok((codes, _)) = record(&mut device, &program, &plan) {
             assert!(codes.codes == expected.codes, "wrong data");
+        }
+        // What is asked while it starts is lost, and then the session is no longer known.
+        let until = Instant::now() + Duration::from_mins(1);
+        while device.ping(b"back?", Deadline::after_secs(5)).is_err() {
+            ensure!(Instant::now() < until, "it does not come back");
         }
         let mut word = [1];
         device.read_regs(regs::scratch(0), &mut word, soon())?;

@@ -220,7 +220,8 @@ pub(crate) struct Timers;
 
 /// Time after which the watchdog acts if nobody feeds it: first an interrupt that is off, then the
 /// reset, each after half of it.
-const WATCHDOG_MS: u32 = 4_000;
+/// Long, for an emulator on a busy computer.
+const WATCHDOG_MS: u32 = 20_000;
 
 impl Timer for Timers {
     const BOARD: u32 = BoardId::Lm3s6965Evb as u32;

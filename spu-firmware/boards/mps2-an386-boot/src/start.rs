@@ -9,8 +9,9 @@ const WATCHDOG_LOAD: *mut u32 = 0x4000_8000 as *mut u32;
 const WATCHDOG_CONTROL: *mut u32 = 0x4000_8008 as *mut u32;
 const WATCHDOG_LOCK: *mut u32 = 0x4000_8C00 as *mut u32;
 const WATCHDOG_KEY: u32 = 0x1ACC_E551;
-/// Half of the time that boot loader and program get together before a reset, in cycles: 2 s.
-const HALF: u32 = 50_000_000;
+/// Half of the time that boot loader and program get together before a reset, in cycles: 10 s, for an
+/// emulator on a busy computer.
+const HALF: u32 = 250_000_000;
 
 /// Starts the watchdog: an image that does not feed it is restarted, and rolled back if it is on trial.
 pub(crate) fn watchdog() {

@@ -170,7 +170,8 @@ pub(crate) struct Timers;
 
 /// Time after which the watchdog acts if nobody feeds it: first the non-maskable interrupt, then
 /// the reset, each after half of it.
-const WATCHDOG_MS: u32 = 4_000;
+/// Long, for an emulator on a busy computer.
+const WATCHDOG_MS: u32 = 20_000;
 
 impl Timer for Timers {
     const BOARD: u32 = BoardId::Mps2An386 as u32;
