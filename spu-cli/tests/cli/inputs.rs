@@ -123,7 +123,7 @@ fn device_uris_that_name_nothing() {
         ("sim:fault=gremlin", 2, "dead-cell"),
         ("sim,sim", 2, "3 copies"),
         ("serial:/dev/ttyNONE,serial:/dev/ttyNONE,serial:/dev/ttyNONE", 4, "no such port"),
-        ("qemu,qemu,qemu", 5, "this build has no emulated microcontroller"),
+        ("rtl,rtl,rtl", 5, "this build has no RTL simulator"),
     ] {
         let error = fails(&["invert", &matrix, "--copies", "3", "--device", uri], code);
         assert!(error.contains(word), "{uri}: {error} lacks {word:?}");
