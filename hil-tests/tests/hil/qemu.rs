@@ -13,7 +13,7 @@ use spu_qemu::{Emulator, Mishap, Options};
 use spu_sim::{Profile, SimConfig};
 
 use crate::bench::{self, Bench, Case, Outcome};
-use crate::support::{both, burst, lively, record, soon};
+use crate::support::{both, lively, record, soon};
 
 /// What runs beside the suites of all boards.
 pub(crate) const CASES: &[Case] = &[
@@ -54,7 +54,7 @@ fn same_codes(bench: &Bench) -> Outcome {
     let mut here = spu_driver::open(&format!("sim:{OPTIONS}"))?;
     let mut lease = bench.device()?;
     assert_eq!(here.info().serial, lease.board().info().serial);
-    for (decimation, count) in [(1, 20_000), (7, burst(bench.info()))] {
+    for (decimation, count) in [(1, 3_000), (7, 1_000)] {
         let plan = both(300, decimation, count);
         let (expected, here) = record(here.as_mut(), &program, &plan)?;
         let (codes, there) = record(lease.board(), &program, &plan)?;
@@ -73,7 +73,7 @@ fn stack(bench: &Bench) -> Outcome {
     let mut lease = bench.device()?;
     let device = lease.board();
     assert!(device.self_test(2, soon())?.passed());
-    record(device, &lively(bench.info(), 24), &both(10, 1, 20_000))?;
+    record(device, &lively(bench.info(), 24), &both(10, 1, 3_000))?;
     let timing = mcu::timing(device, soon())?.context("a microcontroller")?;
     eprintln!("stack: {} of {} octets", timing.stack_used, timing.stack_size);
     ensure!(timing.stack_used + STACK_LEFT <= timing.stack_size, "{timing:?}");
