@@ -219,8 +219,7 @@ impl Uart for Bus {
 pub(crate) struct Timers;
 
 /// Time after which the watchdog acts if nobody feeds it: first an interrupt that is off, then the
-/// reset, each after half of it.
-/// Long, for an emulator on a busy computer.
+/// reset, each after half of it. Long, for an emulator on a busy computer.
 const WATCHDOG_MS: u32 = 20_000;
 
 impl Timer for Timers {

@@ -169,8 +169,7 @@ impl Uart for Bus {
 pub(crate) struct Timers;
 
 /// Time after which the watchdog acts if nobody feeds it: first the non-maskable interrupt, then
-/// the reset, each after half of it.
-/// Long, for an emulator on a busy computer.
+/// the reset, each after half of it. Long, for an emulator on a busy computer.
 const WATCHDOG_MS: u32 = 20_000;
 
 impl Timer for Timers {
