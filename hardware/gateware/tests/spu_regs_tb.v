@@ -175,7 +175,7 @@ module spu_regs_tb;
             | array_word(at, 16'h2000, 2 * CELLS, 16'hA00B)
             | array_word(at, 16'h2400, 2 * PRODUCTS, 16'hA00C)
             | (at >= 32'h4000 && at < 32'h8000 ? {16'hA00D, 4'd0, at[13:2]} : 32'd0)
-            | (at >= 32'h8000 ? {16'hA00E, 3'd0, at[14:2]} : 32'd0);
+            | (at >= 32'h8000 && at < 32'hFC00 ? {16'hA00E, 3'd0, at[14:2]} : 32'd0); // above: not the FPGA's
     endfunction
 
     // The only write strobe that a write to `at` may raise.
