@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rustix::process::{Pid, Signal, kill_process};
+use spu_boot::mps2::LOAD_ADDRESS;
 use spu_boot::pack::{Meta, SigningKey, pack};
 use spu_driver::flash::{FlashOptions, Image, Quiet, flash, slots};
 use spu_driver::link::Qemu;
@@ -17,9 +18,6 @@ use spu_protocol::image::{BoardId, ImageHeader, ImageKind};
 use spu_qemu::{Emulator, Options, image};
 use spu_sim::{Profile, SimConfig};
 use tempfile::TempDir;
-
-/// Address that the board's boot loader loads an image to.
-pub const LOAD_ADDRESS: u32 = 0x0001_0000;
 
 /// A board whose flash memory outlives its emulator.
 #[derive(Debug)]

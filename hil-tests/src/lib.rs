@@ -7,3 +7,12 @@ pub mod flashing;
 pub mod icount;
 pub mod schedules;
 pub mod unplug;
+
+/// The median of measured values; of an even number of them, the upper one of the middle.
+///
+/// # Panics
+/// Where there are none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

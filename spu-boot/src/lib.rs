@@ -41,6 +41,7 @@ pub mod keys;
 #[cfg(feature = "std")]
 #[allow(clippy::arithmetic_side_effects, reason = "on hosts, and checked there")]
 pub mod model;
+pub mod mps2;
 #[cfg(feature = "std")]
 #[allow(clippy::arithmetic_side_effects, reason = "on hosts, and checked there")]
 pub mod pack;

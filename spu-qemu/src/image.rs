@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use spu_boot::mps2::SLOT;
+
 use crate::error::EmulatorError;
 
 /// Environment variable that names the folder of the images.
@@ -36,9 +38,6 @@ impl Board {
         matches!(self, Self::Mps2An386)
     }
 }
-
-/// Octets of a slot of the flash memory, of which there are two; as the board's own code has it.
-pub const SLOT: u32 = 17 * 4096;
 
 /// The contents of a flash memory whose first slot holds `image`, confirmed, and whose second is empty.
 ///

@@ -59,7 +59,7 @@ const BOARDS: [Board; 3] = [
         name: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         others: Some(("mps2-an386-boot", &["mps2-an386-boot", "mps2-an386-bare"])),
-        load_address: Some(0x0001_0000),
+        load_address: Some(spu_boot::mps2::LOAD_ADDRESS),
         budget: BUDGET,
     },
     Board {

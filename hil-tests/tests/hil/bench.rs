@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use spu_driver::uri::{QemuOptions, SimOptions};
 use spu_driver::{BoardInfo, Device, DeviceUri, Error, ResetLevel};
 use spu_protocol::payload::info::BoardKind;
+use spu_qemu::Board;
 
+use crate::qemu;
 use crate::served::ServedBoard;
 use crate::support::soon;
 
@@ -43,6 +45,8 @@ pub(crate) enum Need {
     SimulatedCells,
     /// Faults planted by URI.
     Faults,
+    /// An emulated board whose flash memory can be written.
+    Slots,
 }
 
 /// Options of the board that a URI has made; only of those are there copies, and faults by name.
@@ -226,6 +230,9 @@ impl Bench {
             }
             Need::SimulatedCells if !simulated_cells(&self.slots[0]) => {
                 "analog cells never give the same codes twice".into()
+            }
+            Need::Slots if !qemu::board(self).is_some_and(Board::has_slots) => {
+                "QEMU emulates no flash memory of this board that can be written".into()
             }
             Need::Faults if !made => "faults are planted by sim and qemu URIs only".into(),
             _ => return None,

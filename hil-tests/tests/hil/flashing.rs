@@ -7,16 +7,16 @@ use spu_driver::Device;
 use spu_driver::flash::{FlashError, FlashOptions, Image, Quiet, flash, slots};
 use spu_protocol::image::BoardId;
 
-use crate::bench::{Bench, Case, Outcome};
+use crate::bench::{Bench, Case, Need, Outcome};
 use crate::support::{both, lively, record};
 
 /// The suite.
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "a_new_version_runs_and_stays", needs: &[], run: updated },
-    Case { name: "an_unconfirmed_version_goes_back", needs: &[], run: unconfirmed },
-    Case { name: "an_image_that_hangs_goes_back", needs: &[], run: hanging },
-    Case { name: "wrong_images_are_refused", needs: &[], run: refused },
-    Case { name: "power_fails_at_any_moment", needs: &[], run: killed },
+    Case { name: "a_new_version_runs_and_stays", needs: &[Need::Slots], run: updated },
+    Case { name: "an_unconfirmed_version_goes_back", needs: &[Need::Slots], run: unconfirmed },
+    Case { name: "an_image_that_hangs_goes_back", needs: &[Need::Slots], run: hanging },
+    Case { name: "wrong_images_are_refused", needs: &[Need::Slots], run: refused },
+    Case { name: "power_fails_at_any_moment", needs: &[Need::Slots], run: killed },
 ];
 
 const MPS2: BoardId = BoardId::Mps2An386;

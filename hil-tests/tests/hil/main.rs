@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! cargo test -p hil-tests                                   # every simulated profile, and rev-a
-//!                                                           # served over each link
+//!                                                           # served over each link and behind
+//!                                                           # emulated microcontrollers
 //! SPU_DEVICE=unix:/tmp/spu.sock cargo test -p hil-tests     # a board that `spu-sim` serves there
 //! SPU_DEVICE=serial:/dev/ttyACM0 cargo test -p hil-tests    # a board
+//! SPU_DEVICE=qemu cargo test -p hil-tests                   # the firmware's image, emulated
 //! cargo test -p hil-tests -- rev-b::conformance             # a part, by name
 //! ```
 //!
@@ -28,21 +30,69 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Completion, Trial};
+use spu_driver::Error;
+use spu_qemu::Board;
 
 use crate::bench::{Bench, Case};
 
+/// Tests of one kind, and its name.
+type Suite = (&'static str, &'static [Case]);
+
 /// Suites that run on one board.
-const SUITES: [(&str, &[Case]); 3] = [
+const SUITES: [Suite; 3] = [
     ("conformance", conformance::CASES),
     ("inversion", inversion::CASES),
     ("statistics", statistics::CASES),
 ];
 
+/// The suite that runs on several copies.
+const COPIES: Suite = ("copies", copies::CASES);
+
+/// A device and what runs on it.
+struct Rung {
+    /// Profile of the board and name of the rung, for the names of tests.
+    name: String,
+    /// The device, or why there is none.
+    bench: Result<Arc<Bench>, String>,
+    suites: Vec<Suite>,
+}
+
+/// What `uris` names; with the simulator come the rungs that start by themselves.
+fn rungs(uris: &str) -> Result<Vec<Rung>, Error> {
+    let (alone, together) = bench::open(uris)?;
+    let opened =
+        |bench: Arc<Bench>, suites| Rung { name: bench.name().into(), bench: Ok(bench), suites };
+    let mut rungs: Vec<Rung> = alone
+        .into_iter()
+        .map(|bench| {
+            let suites = qemu::board(&bench).map_or(SUITES.into(), qemu::suites);
+            opened(bench, suites)
+        })
+        .collect();
+    rungs.extend(together.into_iter().map(|bench| opened(bench, vec![COPIES])));
+    if uris == "sim" {
+        rungs.extend(served::open().into_iter().map(|(name, bench)| Rung {
+            name: format!("rev-a.{name}"),
+            bench,
+            suites: served::SUITES.into(),
+        }));
+        rungs.extend(qemu::BOARDS.map(|(name, board)| {
+            let copies = (board == Board::default()).then_some(COPIES);
+            Rung {
+                name: format!("rev-a.{name}"),
+                bench: qemu::open(name, board),
+                suites: qemu::suites(board).into_iter().chain(copies).collect(),
+            }
+        }));
+    }
+    Ok(rungs)
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let uris = spu_driver::default_uri();
-    let (alone, together) = match bench::open(&uris) {
-        Ok(benches) => benches,
+    let rungs = match rungs(&uris) {
+        Ok(rungs) => rungs,
         Err(error) => {
             eprintln!("error: no test was run, {uris} does not open: {error}");
             return ExitCode::FAILURE;
@@ -50,51 +100,16 @@ fn main() -> ExitCode {
     };
     let mut skipped = Skipped::default();
     let mut trials = Vec::new();
-    for bench in alone {
-        for (suite, cases) in SUITES {
-            add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
-        }
-    }
-    for bench in together {
-        add(&bench, "copies", copies::CASES, &arguments, &mut trials, &mut skipped);
-    }
-    if uris == "sim" {
-        for (name, bench) in served::open() {
-            match bench {
-                Ok(bench) => {
-                    for (suite, cases) in served::SUITES {
-                        add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
-                    }
-                }
-                Err(reason) => {
-                    for case in served::SUITES.iter().flat_map(|(_, cases)| *cases) {
-                        let name = format!("rev-a.{name}::{}", case.name);
-                        trials.push(skip(name, reason.clone(), &arguments, &mut skipped));
-                    }
-                }
-            }
-        }
-    }
-    if uris == "sim" || uris == "qemu" {
-        match qemu::open() {
-            Ok(bench) => {
-                // The statistics are the FPGA's and the cells', which are those in process.
-                let suites =
-                    SUITES.into_iter().filter(|(suite, _)| uris == "sim" && *suite != "statistics");
-                for (suite, cases) in suites.chain([
-                    ("copies", copies::CASES),
-                    ("qemu", qemu::CASES),
-                    ("flashing", flashing::CASES),
-                ]) {
-                    add(&bench, suite, cases, &arguments, &mut trials, &mut skipped);
-                }
-            }
-            Err(reason) => {
-                for case in SUITES.iter().flat_map(|(_, cases)| *cases).chain(qemu::CASES) {
-                    let name = format!("rev-a.qemu::{}", case.name);
-                    trials.push(skip(name, reason.clone(), &arguments, &mut skipped));
-                }
-            }
+    for Rung { name, bench, suites } in rungs {
+        let cases = suites
+            .into_iter()
+            .flat_map(|(suite, cases)| cases.iter().map(move |case| (suite, case)));
+        for (suite, case) in cases {
+            let name = format!("{name}::{suite}::{}", case.name);
+            trials.push(match &bench {
+                Ok(bench) => trial(bench, name, case, &arguments, &mut skipped),
+                Err(reason) => skip(name, reason.clone(), &arguments, &mut skipped),
+            });
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -121,29 +136,23 @@ impl Skipped {
     }
 }
 
-fn add(
+/// A test on this device.
+fn trial(
     bench: &Arc<Bench>,
-    suite: &str,
-    cases: &'static [Case],
+    name: String,
+    case: &'static Case,
     arguments: &Arguments,
-    trials: &mut Vec<Trial>,
     skipped: &mut Skipped,
-) {
-    for case in cases {
-        let name = format!("{}::{suite}::{}", bench.name(), case.name);
-        let missing: Vec<String> =
-            case.needs.iter().filter_map(|need| bench.lacks(*need)).collect();
-        let trial = if missing.is_empty() {
-            let bench = Arc::clone(bench);
-            Trial::test(name, move || {
-                (case.run)(&bench)?;
-                Ok(())
-            })
-        } else {
-            skip(name, missing.join("; "), arguments, skipped)
-        };
-        trials.push(trial);
+) -> Trial {
+    let missing: Vec<String> = case.needs.iter().filter_map(|need| bench.lacks(*need)).collect();
+    if !missing.is_empty() {
+        return skip(name, missing.join("; "), arguments, skipped);
     }
+    let bench = Arc::clone(bench);
+    Trial::test(name, move || {
+        (case.run)(&bench)?;
+        Ok(())
+    })
 }
 
 /// A test that cannot run.

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use spu_driver::link::Qemu;
 use spu_driver::mcu::{self, StartCause};
 use spu_driver::{Client, Deadline, Device, DeviceUri, Error, NullSink};
 use spu_protocol::regs;
-use spu_qemu::{Emulator, Mishap, Options};
+use spu_qemu::{Board, Emulator, Mishap, Options};
 use spu_sim::{Profile, SimConfig};
 
 use crate::bench::{self, Bench, Case, Outcome};
 use crate::support::{both, lively, record, soon};
+use crate::{Suite, conformance, flashing, inversion};
 
 /// What runs beside the suites of all boards.
 pub(crate) const CASES: &[Case] = &[
@@ -28,22 +29,50 @@ pub(crate) const CASES: &[Case] = &[
 
 const OPTIONS: &str = "profile=rev-a,seed=7";
 
+/// Boards by the names of their rungs.
+pub(crate) const BOARDS: [(&str, Board); 2] =
+    [("qemu", Board::Mps2An386), ("lm3s6965evb", Board::Lm3s6965evb)];
+
+/// What runs on this board: all on the main one; on the other what shows that its image does the same.
+/// The statistics are the FPGA's and the cells', which are those in process.
+pub(crate) fn suites(board: Board) -> Vec<Suite> {
+    let inversion = if board == Board::default() { inversion::CASES } else { inversion::SHORT };
+    vec![
+        ("conformance", conformance::CASES),
+        ("inversion", inversion),
+        ("qemu", CASES),
+        ("flashing", flashing::CASES),
+    ]
+}
+
 /// Opens the board of the suites, or says what is missing.
-pub(crate) fn open() -> Result<Arc<Bench>, String> {
-    let uri: DeviceUri =
-        format!("qemu:{OPTIONS}").parse().map_err(|error: Error| error.to_string())?;
-    match bench::open_one("qemu", uri) {
+pub(crate) fn open(name: &str, board: Board) -> Result<Arc<Bench>, String> {
+    let uri: DeviceUri = format!("qemu:{},{OPTIONS}", board.name())
+        .parse()
+        .map_err(|error: Error| error.to_string())?;
+    match bench::open_one(name, uri) {
         Ok(bench) => Ok(bench),
         Err(error @ (Error::Unsupported { .. } | Error::NotFound { .. })) => Err(error.to_string()),
         Err(error) => panic!("the emulated board does not open: {error}"),
     }
 }
 
-/// Another board of the same kind.
-fn another(mishap: Option<Mishap>) -> anyhow::Result<Client<Qemu>> {
+/// The microcontroller of a bench, if it is an emulated one.
+pub(crate) fn board(bench: &Bench) -> Option<Board> {
+    let DeviceUri::Qemu(options) = bench.uri() else { return None };
+    options.board.parse().ok()
+}
+
+/// Options of another board of the same kind.
+fn options(bench: &Bench) -> anyhow::Result<Options> {
     let profile = Profile::named("rev-a")?;
     let sim = SimConfig { profile, seed: 7, copy: 0, without: [].into() };
-    let emulator = Emulator::start(Options { mishap, ..Options::new(sim) })?;
+    Ok(Options { board: board(bench).context("an emulated board")?, ..Options::new(sim) })
+}
+
+/// Another board of the same kind.
+fn another(bench: &Bench, mishap: Option<Mishap>) -> anyhow::Result<Client<Qemu>> {
+    let emulator = Emulator::start(Options { mishap, ..options(bench)? })?;
     let link = Qemu::attach(emulator, "qemu".into(), soon())?;
     Ok(Client::open(link, "qemu", soon())?)
 }
@@ -51,7 +80,8 @@ fn another(mishap: Option<Mishap>) -> anyhow::Result<Client<Qemu>> {
 /// The same seed gives the same bits, whatever runs the firmware.
 fn same_codes(bench: &Bench) -> Outcome {
     let program = lively(bench.info(), 21);
-    let mut here = spu_driver::open(&format!("sim:{OPTIONS}"))?;
+    let DeviceUri::Qemu(options) = bench.uri() else { bail!("not an emulated board") };
+    let mut here = DeviceUri::Sim(options.sim.clone()).open()?;
     let mut lease = bench.device()?;
     assert_eq!(here.info().serial, lease.board().info().serial);
     for (decimation, count) in [(1, 3_000), (7, 1_000)] {
@@ -82,8 +112,11 @@ fn stack(bench: &Bench) -> Outcome {
 }
 
 /// Pings until the mishap has ended the session, then tells what the board says of it.
-fn after_mishap(mishap: Mishap) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
-    let mut device = another(Some(mishap))?;
+fn after_mishap(
+    bench: &Bench,
+    mishap: Mishap,
+) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
+    let mut device = another(bench, Some(mishap))?;
     let until = Instant::now() + Duration::from_mins(2);
     let mut ended = false;
     loop {
@@ -111,8 +144,8 @@ fn after_mishap(mishap: Mishap) -> anyhow::Result<(StartCause, Option<mcu::LastR
     Ok((timing.cause, told))
 }
 
-fn panicked(_bench: &Bench) -> Outcome {
-    let (cause, told) = after_mishap(Mishap::Panic)?;
+fn panicked(bench: &Bench) -> Outcome {
+    let (cause, told) = after_mishap(bench, Mishap::Panic)?;
     let told = told.context("nothing was told")?;
     assert_eq!((cause, told.cause), (StartCause::Panic, StartCause::Panic));
     assert!(
@@ -122,15 +155,15 @@ fn panicked(_bench: &Bench) -> Outcome {
     Ok(())
 }
 
-fn hung(_bench: &Bench) -> Outcome {
-    let (cause, told) = after_mishap(Mishap::Hang)?;
+fn hung(bench: &Bench) -> Outcome {
+    let (cause, told) = after_mishap(bench, Mishap::Hang)?;
     assert_eq!(cause, StartCause::Watchdog);
     assert!(told.is_some(), "nothing was told");
     Ok(())
 }
 
-fn faulted(_bench: &Bench) -> Outcome {
-    let (cause, told) = after_mishap(Mishap::Fault)?;
+fn faulted(bench: &Bench) -> Outcome {
+    let (cause, told) = after_mishap(bench, Mishap::Fault)?;
     let told = told.context("nothing was told")?;
     assert_eq!(cause, StartCause::Fault);
     assert!(told.text.starts_with("pc "), "{told}");
@@ -139,7 +172,7 @@ fn faulted(_bench: &Bench) -> Outcome {
 
 /// Whatever call meets it fails or is whole; afterwards the board is as good as new.
 fn power_cycled(bench: &Bench) -> Outcome {
-    let mut device = another(None)?;
+    let mut device = another(bench, None)?;
     let program = lively(bench.info(), 22);
     let plan = both(0, 1, 4_000);
     let (expected, _) = record(&mut device, &program, &plan)?;
@@ -165,9 +198,7 @@ fn power_cycled(bench: &Bench) -> Outcome {
 
 /// A call ends at once when the emulator is killed, and says so.
 fn killed(bench: &Bench) -> Outcome {
-    let profile = Profile::named("rev-a")?;
-    let sim = SimConfig { profile, seed: 7, copy: 0, without: [].into() };
-    let mut emulator = Emulator::start(Options::new(sim))?;
+    let mut emulator = Emulator::start(options(bench)?)?;
     let mut device = spu_driver::open(&format!("serial:{}", emulator.port().display()))?;
     device.load(&lively(bench.info(), 23), soon())?;
     let killer = std::thread::spawn(move || {

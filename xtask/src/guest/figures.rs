@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use super::machine::Time;
 use super::{Args, Line, boot, image};
 use crate::cache;
 
 /// Age up to which a kept value is passed on.
 const FRESH: Duration = Duration::from_hours(1);
-/// The suite that measures them.
+/// The suite that measures them, but for this one.
 const SUITE: &str = "figures";
+const ROUND_TRIP: &str = "link.usb.added_p50_us";
+pub(super) const ROUND_TRIP_SUITE: &str = "round-trip";
 
 /// A figure as the suites report it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,7 +37,7 @@ pub(super) fn keep(figures: &[Measured]) -> Result<()> {
 
 /// Prints one figure as `cargo xtask figures` reads it.
 pub(super) fn run(name: &str, args: &Args) -> Result<()> {
-    let figures = if args.quick { kept()? } else { measure(args)? };
+    let figures = if args.quick { kept()? } else { measure(name, args)? };
     let found = figures.iter().find(|figure| figure.figure == name);
     let Measured { value, detail, .. } = found.with_context(|| {
         let names: Vec<_> = figures.iter().map(|figure| figure.figure.as_str()).collect();
@@ -55,12 +58,14 @@ fn kept() -> Result<Vec<Measured>> {
     Ok(serde_json::from_str(&fs::read_to_string(&path)?)?)
 }
 
-/// Boots the machine for its figures alone.
-fn measure(args: &Args) -> Result<Vec<Measured>> {
+/// Boots the machine for a figure alone.
+fn measure(name: &str, args: &Args) -> Result<Vec<Measured>> {
     let tools = image::tools(args.kernel.clone()).map_err(|missing| anyhow!(missing))?;
     let mut figures = Vec::new();
     let mut failures = Vec::new();
-    boot(&tools, args, &[SUITE.to_owned()], |line| match line {
+    let (suite, time) =
+        if name == ROUND_TRIP { (ROUND_TRIP_SUITE, Time::Counted) } else { (SUITE, Time::Real) };
+    boot(&tools, args, time, &[suite.to_owned()], |line| match line {
         Line::Figure(figure) => figures.push(figure),
         Line::Test { test, outcome, why } if outcome == "failed" => {
             failures.push(format!("{test}: {}", why.unwrap_or_default()));

@@ -17,6 +17,16 @@ pub(super) const BOARDS: [&str; 2] = ["usb", "serial"];
 pub(super) const ECHO: &str = "echo";
 pub(super) const SOURCE: &str = "source";
 
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// As this computer's.
+    Real,
+    /// A nanosecond an instruction; while the machine waits, its clock goes straight on to what it
+    /// waits for. Nothing outside of it may be waited for.
+    Counted,
+}
+
 /// A machine that runs. Dropped, it is stopped.
 pub(super) struct Machine {
     qemu: Child,
@@ -28,14 +38,23 @@ impl Machine {
     ///
     /// # Errors
     /// Where QEMU does not start.
-    pub(super) fn start(tools: &Tools, image: &Image, suites: &[String]) -> Result<Self> {
+    pub(super) fn start(
+        tools: &Tools,
+        image: &Image,
+        time: Time,
+        suites: &[String],
+    ) -> Result<Self> {
         let console = image.console();
         fs::write(&console, "")?;
         // Emulated, so that every machine gives the same: `max` has the instructions that the
         // simulator is fast with.
         let mut command = Command::new("qemu-system-x86_64");
+        command.args(match time {
+            Time::Real => ["-accel", "tcg,thread=multi", "-smp", "2"].as_slice(),
+            Time::Counted => &["-accel", "tcg", "-smp", "1", "-icount", "shift=0,sleep=off"],
+        });
         command
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
+            .args(["-cpu", "max", "-m", "1024"])
             .args(["-nodefaults", "-no-reboot", "-display", "none", "-monitor", "none"])
             .arg("-kernel")
             .arg(tools.vmlinuz())
@@ -50,7 +69,8 @@ impl Machine {
             .arg(format!("file,id=console,path={}", console.display()))
             .args(["-serial", "chardev:console", "-serial", "stdio"])
             .args(["-device", "virtio-serial-pci"]);
-        for name in BOARDS.iter().chain([&ECHO, &SOURCE]) {
+        let ports = BOARDS.iter().chain([&ECHO, &SOURCE]).filter(|_| time == Time::Real);
+        for name in ports {
             let socket = image.folder().join(name);
             command
                 .arg("-chardev")

@@ -1,7 +1,8 @@
 //! A USB gadget: a board behind a vendor-specific interface (`FunctionFS`) and a serial port (ACM).
 //!
 //! The boards run outside of this emulated computer, which would be too slow for them, one for each
-//! function; their bytes come through ports of the computer. Commands come as lines on standard
+//! function; their bytes come through ports of the computer. Where it is not to wait for what is
+//! outside, a board runs in this process. Commands come as lines on standard
 //! input; each is answered by a line, `ok` or why not.
 
 mod bulk;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use anyhow::{Context as _, bail};
+use port::Behind;
 use spu_driver::link::ids;
 use usb_gadget::function::custom::{Custom, Endpoint, EndpointDirection, Interface};
 use usb_gadget::function::serial::{Serial, SerialClass};
@@ -27,6 +29,9 @@ pub(crate) struct Args {
     /// Pretend to wait in the boot loader.
     #[arg(long)]
     boot_loader: bool,
+    /// Have the board in this process, behind the vendor-specific interface alone.
+    #[arg(long)]
+    inside: bool,
 }
 
 /// What the vendor-specific interface does.
@@ -36,11 +41,11 @@ enum Mode {
     Board,
     /// It sends back what it gets.
     Echo,
-    /// Something outside, as far away as the board, sends back what it gets.
+    /// Something as far away as the board sends back what it gets.
     FarEcho,
     /// It sends without end.
     Source,
-    /// Something outside, as far away as the board, sends without end.
+    /// Something as far away as the board sends without end.
     FarSource,
 }
 
@@ -99,13 +104,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     );
     let controller = default_udc().context("there is no USB device controller")?;
     let mut gadget = gadget.register().context("the gadget is refused")?;
+    let open = |name, behind| if args.inside { port::inside(behind) } else { port::outside(name) };
     let ports = bulk::Ports {
-        board: port::open("usb")?,
-        echo: port::open("echo")?,
-        source: port::open("source")?,
+        board: open("usb", Behind::Board)?,
+        echo: open("echo", Behind::Echo)?,
+        source: open("source", Behind::Source)?,
     };
     bulk::start(ports, receiver, sender, custom, &shared);
-    serial::start(port::open("serial")?, tty.tty().context("no gadget tty")?);
+    if !args.inside {
+        serial::start(port::outside("serial")?, tty.tty().context("no gadget tty")?);
+    }
     gadget.bind(Some(&controller)).context("the gadget cannot be plugged in")?;
     println!("ok");
     for line in std::io::stdin().lock().lines() {

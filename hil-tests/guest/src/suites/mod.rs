@@ -3,8 +3,10 @@
 mod figures;
 mod hil;
 mod listing;
+mod plain;
 mod plug;
 mod program;
+mod round_trip;
 mod stream;
 mod transfers;
 mod unplug;
@@ -44,13 +46,28 @@ enum Suite {
     Transfers,
     /// The plug is pulled while calls run.
     Unplug,
-    /// Speed.
+    /// Rates.
     Figures,
+    /// Time that the driver adds to a round trip, on a machine that counts instructions as time. Alone,
+    /// and only where it is named.
+    RoundTrip,
+}
+
+/// The median; of an even number of values, the upper one of the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Runs the suites.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut report = Report::to(&args.report)?;
+    if args.only == [Suite::RoundTrip] {
+        let mut plug = Plug::new(&["--serial", &args.serial, "--inside"])?;
+        let measured = round_trip::run(&mut report, &mut plug);
+        report.run("round_trip::is_measured", || measured)?;
+        return report.end();
+    }
     let wanted = |suite| args.only.is_empty() || args.only.contains(&suite);
     if wanted(Suite::Listing) {
         listing::run(&mut report, &args.serial)?;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use hil_tests::median;
 use spu_driver::{Deadline, Device};
 use spu_protocol::codec::max_encoded;
 use spu_sim::serve::{self, Endpoint, Served};
@@ -92,7 +93,8 @@ pub(crate) fn ceiling_ratio(name: &str, quick: bool) -> anyhow::Result<Figure> {
         let frames = rate(device.as_mut(), frames, true, &mut sum)?;
         rates.push(frames * frame_octets as f64);
     }
-    let (rate, ceiling) = (median(&mut rates), median(&mut ceilings));
+    rates.sort_by(f64::total_cmp);
+    let (rate, ceiling) = (median(rates.clone()), median(ceilings));
     let full = CLOCK_HZ * frame_octets as f64;
     let value = rate / ceiling.min(full / PART);
     Ok(Figure {
@@ -158,12 +160,6 @@ fn memory_copy(octets: usize) -> f64 {
         std::hint::black_box(&mut to).copy_from_slice(std::hint::black_box(&from));
     }
     octets as f64 / start.elapsed().as_secs_f64()
-}
-
-/// The median; leaves the values in order.
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The figure of this name, if it is one of a link: `link.NAME.WHAT`.

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use hil_tests::median;
 use spu_driver::invert::{InvertOptions, Quiet, invert};
 use spu_driver::link::{Link as _, Qemu, Serial, StreamLink};
 use spu_driver::plan::Budget;
@@ -42,11 +43,6 @@ fn bare() -> anyhow::Result<Options> {
 
 fn soon() -> Deadline {
     Deadline::after_secs(30)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Seconds that each call of `what` takes.

@@ -26,9 +26,9 @@ fn runs(quick: bool) -> usize {
 }
 
 /// Median, and the range beside it for the detail.
-fn median(mut values: Vec<f64>) -> (f64, String) {
+fn median_of(mut values: Vec<f64>) -> (f64, String) {
+    let middle = hil_tests::median(values.clone());
     values.sort_by(f64::total_cmp);
-    let middle = values[values.len() / 2];
     let range = format!(
         "median of {} runs, {:.3} to {:.3}",
         values.len(),
@@ -86,7 +86,7 @@ pub(crate) fn step_ratio(quick: bool) -> anyhow::Result<Figure> {
     let ratios = (0..runs(quick))
         .map(|_| Ok(rate(device.as_mut(), 12_000_000, false, &mut NullSink)? / CLOCK_HZ))
         .collect::<anyhow::Result<_>>()?;
-    let (value, range) = median(ratios);
+    let (value, range) = median_of(ratios);
     Ok(Figure { value, detail: format!("{BOARD}, 12e6 ticks, moments of each; {range}") })
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn stream(quick: bool) -> anyhow::Result<Figure> {
         .map(|_| Ok(rate(device.as_mut(), 6_000_000, true, &mut sum)? / 1e6))
         .collect::<anyhow::Result<_>>()?;
     black_box(sum.0);
-    let (value, range) = median(rates);
+    let (value, range) = median_of(rates);
     Ok(Figure { value, detail: format!("{BOARD}, 6e6 frames of 8 channels; {range}") })
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn round_trip(quick: bool) -> anyhow::Result<Figure> {
             Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(PINGS))
         })
         .collect::<anyhow::Result<_>>()?;
-    let (value, range) = median(times);
+    let (value, range) = median_of(times);
     Ok(Figure { value, detail: format!("ping of 64 bytes, {PINGS} a run; {range}") })
 }
 
@@ -160,6 +160,6 @@ pub(crate) fn codec(quick: bool) -> anyhow::Result<Figure> {
             Ok((BLOCKS * MAX_PAYLOAD) as f64 / start.elapsed().as_secs_f64() / 1e9)
         })
         .collect::<anyhow::Result<_>>()?;
-    let (value, range) = median(rates);
+    let (value, range) = median_of(rates);
     Ok(Figure { value, detail: format!("random payloads of {MAX_PAYLOAD} bytes; {range}") })
 }

@@ -1,8 +1,7 @@
 //! Memory of the program, and its start.
 
 use cortex_m::peripheral::SCB;
-
-use crate::flash::{LOAD_ADDRESS, LOAD_SIZE};
+use spu_boot::mps2::{LOAD_ADDRESS, LOAD_SIZE};
 
 /// Registers of the watchdog (CMSDK, Arm DDI 0479): load, control, lock.
 const WATCHDOG_LOAD: *mut u32 = 0x4000_8000 as *mut u32;

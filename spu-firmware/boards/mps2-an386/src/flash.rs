@@ -1,20 +1,12 @@
 //! Flash memory of the board, for which the emulator's PSRAM stands: a file of the emulator's host. It
 //! behaves as NOR flash does.
 
-use spu_boot::{Flash, FlashError, KEYS, Layout, Slots, ed25519};
+use spu_boot::mps2::{LAYOUT, LOAD_ADDRESS, PAGE};
+use spu_boot::{Flash, FlashError, KEYS, Slots, ed25519};
 use spu_protocol::image::{Accepts, BoardId, ImageKind};
 
-/// Octets of a page.
-const PAGE: u32 = 4096;
-/// Octets of a slot: an image of 64 KiB, its header and its marks.
-const SLOT: u32 = 17 * PAGE;
 /// Where the memory is.
 const BASE: u32 = 0x2100_0000;
-/// Where the boot loader loads an image.
-pub(crate) const LOAD_ADDRESS: u32 = 0x0001_0000;
-/// Most octets of an image.
-#[allow(dead_code, reason = "for the boot loader")]
-pub(crate) const LOAD_SIZE: usize = 64 * 1024;
 
 /// The memory.
 #[derive(Debug)]
@@ -24,7 +16,7 @@ pub(crate) struct Psram;
 pub(crate) fn slots(flash: &mut Psram) -> Slots<'_> {
     Slots {
         flash,
-        layout: Layout { a: 0, b: SLOT, size: SLOT },
+        layout: LAYOUT,
         accepts: Accepts {
             kind: ImageKind::Firmware,
             target: BoardId::Mps2An386 as u32,
@@ -37,7 +29,9 @@ pub(crate) fn slots(flash: &mut Psram) -> Slots<'_> {
 
 #[allow(unsafe_code, reason = "memory at a fixed address that the linker gives to nobody")]
 mod memory {
-    use super::{BASE, SLOT};
+    use spu_boot::mps2::SLOT;
+
+    use super::BASE;
 
     /// Octets of both slots.
     const SIZE: usize = 2 * SLOT as usize;
