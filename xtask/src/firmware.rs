@@ -115,10 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "the image for {} exceeds its budget",
             board.name
         );
-        // The USB stack of the other is not ours, and its image is not run.
-        if board.name != "nucleo-h743zi" {
-            crate::panics::check(&image)?;
-        }
+        crate::panics::check(&image)?;
         if let Some(load_address) = board.load_address {
             let boot_loader = format!("{}-boot", board.name);
             let size = self::size(&image_path(&boot_loader))?;

@@ -78,26 +78,57 @@ fn callers(path: &Path) -> Result<BTreeMap<String, Vec<String>>> {
             Some((symbol.address() & !1, (symbol.size(), name)))
         })
         .collect();
-    let mut callers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let calls = calls(&file, &functions)?;
+    // What stands between a function and a panic: code of `core`, and pieces that several functions
+    // share, which the compiler took out of them.
+    let mut fronts: BTreeSet<&str> = BTreeSet::new();
+    let panics = |name: &str, fronts: &BTreeSet<&str>| is_start(name) || fronts.contains(name);
+    loop {
+        let before = fronts.len();
+        let more: Vec<&str> = calls
+            .iter()
+            .filter(|(caller, callee)| is_shared(caller) && panics(callee, &fronts))
+            .map(|(caller, _)| *caller)
+            .collect();
+        fronts.extend(more);
+        if fronts.len() == before {
+            break;
+        }
+    }
+    let mut callers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (caller, callee) in &calls {
+        if panics(callee, &fronts) && !panics(caller, &fronts) {
+            callers.entry((*caller).into()).or_default().push((*callee).into());
+        }
+    }
+    Ok(callers)
+}
+
+/// True of code that is not a function of its own in any source but `core`'s.
+fn is_shared(name: &str) -> bool {
+    ["core::", "<core::", "OUTLINED_FUNCTION_"].iter().any(|start| name.starts_with(start))
+        && !name.contains(" as spu_")
+}
+
+/// Which function branches to the start of which.
+fn calls<'a>(
+    file: &object::File<'_>,
+    functions: &'a BTreeMap<u64, (u64, String)>,
+) -> Result<BTreeSet<(&'a str, &'a str)>> {
+    let mut calls = BTreeSet::new();
     let text = file.section_by_name(".text").context("no code")?;
     let (base, code) = (text.address(), text.data()?);
     for at in (0..code.len().saturating_sub(3)).step_by(2) {
         let half = |at: usize| u32::from(u16::from_le_bytes([code[at], code[at + 1]]));
         let here = base + at as u64;
         let Some(target) = branch(half(at), half(at + 2), here) else { continue };
-        let Some((_, panic)) = functions.get(&target).filter(|(_, name)| is_start(name)) else {
-            continue;
-        };
-        let Some((_, (_, caller))) =
-            functions.range(..=here).next_back().filter(|(start, (size, _))| here < **start + size)
-        else {
-            continue;
-        };
-        if !is_start(caller) {
-            callers.entry(caller.clone()).or_default().insert(panic.clone());
+        let Some((_, callee)) = functions.get(&target) else { continue };
+        let within = functions.range(..=here).next_back();
+        if let Some((_, (_, caller))) = within.filter(|(start, (size, _))| here < **start + size) {
+            calls.insert((caller.as_str(), callee.as_str()));
         }
     }
-    Ok(callers.into_iter().map(|(caller, panics)| (caller, panics.into_iter().collect())).collect())
+    Ok(calls)
 }
 
 /// Target of the 32-bit Thumb branch (`BL` or `B.W`, Armv7-M manual A7.7.12 and A7.7.18) in two

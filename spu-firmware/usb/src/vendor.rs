@@ -166,7 +166,7 @@ impl<B: UsbBus> UsbClass<B> for Vendor<'_, B> {
             && request.index == MICROSOFT_INDEX
         {
             // What fails is a transfer that the host has given up.
-            let _ = transfer.accept_with_static(&MICROSOFT_SET);
+            let _ = transfer.accept_with(&MICROSOFT_SET);
         }
     }
 }

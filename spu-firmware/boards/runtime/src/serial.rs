@@ -7,11 +7,11 @@ use spu_firmware::Transmit;
 
 use crate::ring::Ring;
 
-/// Octets that may arrive while the main loop is busy: 1.7 ms at 3 Mbaud.
-const RECEIVED: usize = 512;
+/// Octets that may arrive while the main loop is busy: 1.5 ms at 3 Mbaud.
+const RECEIVED: usize = 448;
 /// Octets on their way to the host: the largest frame and some replies, so that the next block is
 /// taken from the FPGA while the last one goes out.
-const SENT: usize = spu_firmware::MAX_ENCODED + 128;
+const SENT: usize = spu_firmware::MAX_ENCODED + 64;
 /// Octets that move in one critical section: it delays the interrupts, and so the tick. Between
 /// queues, and to the transmitter, which takes longer.
 const AT_ONCE: usize = 64;

@@ -118,6 +118,17 @@ fn windows_finds_winusb() {
     assert!(list.starts_with('{') && list.ends_with("}\0\0") && list.len() == 40, "{list:?}");
 }
 
+/// Nothing of a transfer that the host gives up is in the next one, whichever is the longer.
+#[test]
+fn an_abandoned_transfer_leaves_nothing_behind() {
+    let mut host = Host::configured();
+    let expected = host.descriptor(2, 0).unwrap();
+    host.control_in_aborted([0xC0, MICROSOFT_REQUEST], 0, 7, 4096);
+    assert_eq!(host.descriptor(2, 0).unwrap(), expected);
+    host.control_in_aborted([0x80, 6], 0x0200, 0, 4096);
+    assert_eq!(host.control_in([0xC0, MICROSOFT_REQUEST], 0, 7, 4096).unwrap(), MICROSOFT_SET);
+}
+
 #[test]
 fn the_interface_has_no_requests() {
     let mut host = Host::configured();

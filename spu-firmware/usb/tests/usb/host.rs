@@ -327,6 +327,13 @@ impl Host {
         Ok(data)
     }
 
+    /// A request for data of which the host takes one packet, and then gives up.
+    pub(crate) fn control_in_aborted(&mut self, kind: [u8; 2], value: u16, index: u16, len: u16) {
+        self.setup(kind, value, index, len);
+        let packet = self.take(0x80).expect("a request with an answer");
+        assert_eq!(packet.map(|packet| packet.len()), Some(64), "an answer of several packets");
+    }
+
     /// A request with data to the device.
     pub(crate) fn control_out(
         &mut self,
