@@ -98,6 +98,74 @@ pub fn affine_distance(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
     ratios.iter().map(|l| libm::log(*l).powi(2)).sum::<f64>().sqrt()
 }
 
+/// `a · b`.
+pub fn product(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
+    let inner = a.ncols();
+    Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
+        (0..inner).fold(0.0, |sum, k| a[[i, k]].mul_add(b[[k, j]], sum))
+    })
+}
+
+/// The solution X of `A X = B` by Gaussian elimination with partial pivoting. Not finite where A is
+/// singular.
+pub fn solve(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
+    let n = a.nrows();
+    let (mut a, mut x) = (a.to_owned(), b.to_owned());
+    for k in 0..n {
+        let pivot =
+            (k..n).max_by(|&i, &j| a[[i, k]].abs().total_cmp(&a[[j, k]].abs())).unwrap_or(k);
+        if pivot != k {
+            for j in 0..n {
+                a.swap([k, j], [pivot, j]);
+            }
+            for j in 0..x.ncols() {
+                x.swap([k, j], [pivot, j]);
+            }
+        }
+        for i in k + 1..n {
+            let factor = a[[i, k]] / a[[k, k]];
+            for j in k..n {
+                a[[i, j]] = factor.mul_add(-a[[k, j]], a[[i, j]]);
+            }
+            for j in 0..x.ncols() {
+                x[[i, j]] = factor.mul_add(-x[[k, j]], x[[i, j]]);
+            }
+        }
+    }
+    for i in (0..n).rev() {
+        for j in 0..x.ncols() {
+            let sum = (i + 1..n).fold(x[[i, j]], |sum, k| a[[i, k]].mul_add(-x[[k, j]], sum));
+            x[[i, j]] = sum / a[[i, i]];
+        }
+    }
+    x
+}
+
+/// The matrix exponential, by Taylor's series of a 2⁻ˢ-th of the matrix, squared s times (Higham,
+/// *Functions of Matrices*, 10.3).
+pub fn exponential(a: &ArrayRef2<f64>) -> Array2<f64> {
+    const TERMS: u32 = 14;
+    let n = a.nrows();
+    let norm = (0..n).map(|i| (0..n).map(|j| a[[i, j]].abs()).sum::<f64>()).fold(0.0, f64::max);
+    let mut squarings = 0;
+    let mut scale = 1.0;
+    while norm * scale > 0.25 && squarings < 64 {
+        scale *= 0.5;
+        squarings += 1;
+    }
+    let small = a.mapv(|x| x * scale);
+    let mut term = Array2::eye(n);
+    let mut sum: Array2<f64> = Array2::eye(n);
+    for k in 1..=TERMS {
+        term = product(&term, &small) / f64::from(k);
+        sum += &term;
+    }
+    for _ in 0..squarings {
+        sum = product(&sum, &sum);
+    }
+    sum
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -121,6 +189,26 @@ mod tests {
         let (values, vectors) = symmetric_eigen(&array![[3.0, 0.0], [0.0, 1.0]]);
         assert_eq!(values, array![1.0, 3.0]);
         assert_eq!(vectors, array![[0.0, 1.0], [1.0, 0.0]]);
+    }
+
+    #[test]
+    fn solve_needs_its_pivots() {
+        let a = array![[0.0, 2.0, 1.0], [1.0, 1e-17, 3.0], [4.0, -1.0, 2.0]];
+        let x = array![[1.0, 2.0], [-3.0, 0.5], [0.25, 4.0]];
+        let found = solve(&a, &product(&a, &x));
+        assert!(frobenius(&(&found - &x)) < 1e-14, "{found}");
+        assert!(!solve(&array![[1.0, 1.0], [1.0, 1.0]], &array![[1.0], [2.0]])[[0, 0]].is_finite());
+    }
+
+    #[test]
+    fn exponential_of_rotations_and_decays() {
+        let angle = 20.0;
+        let turned = exponential(&array![[0.0, -angle], [angle, 0.0]]);
+        assert!((turned[[0, 0]] - angle.cos()).abs() < 1e-13);
+        assert!((turned[[1, 0]] - angle.sin()).abs() < 1e-13);
+        let decayed = exponential(&array![[-3.0, 0.0], [0.0, 0.1]]);
+        assert!((decayed[[0, 0]] / (-3.0_f64).exp() - 1.0).abs() < 1e-14);
+        assert!((decayed[[1, 1]] / 0.1_f64.exp() - 1.0).abs() < 1e-15);
     }
 
     #[test]
