@@ -106,7 +106,7 @@ pub fn invert_copies(
             .iter_mut()
             .enumerate()
             .map(|(copy, device)| {
-                let options = InvertOptions { copy: options.copy + copy as u32, ..*options };
+                let options = InvertOptions { copy: options.copy + copy as u32, ..options.clone() };
                 scope.spawn(move || invert(device.as_mut(), a, &options, progress))
             })
             .collect();

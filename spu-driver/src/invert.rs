@@ -1,21 +1,24 @@
 //! Inverts a matrix by the covariance of a board at rest.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::Array2;
 use serde::Serialize;
 use spu_protocol::code::{GainCode, Ticks, full_scale_code};
 
+use crate::board_model::{BoardModel, MeasuredBoard, MeasuredBoards};
 use crate::device::{
     AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, Moments, Outcome, Phases, Report, Sink,
 };
 use crate::error::Error;
 use crate::matrix::{MatrixError, SpdMatrix};
 use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
-use crate::readout::ReadOut;
+use crate::readout::{ReadOut, Unreadable};
 use crate::seeds::noise_seeds;
 use crate::stats::Replicates;
+use crate::systematic::Systematic;
 
 /// Effective samples of the run that sets the noise gain.
 const PROBE_EFFECTIVE: u64 = 64;
@@ -65,6 +68,21 @@ pub enum OperationError {
         /// Cells, from 0.
         cells: Vec<usize>,
     },
+    /// The covariance is none that the board's cells can have.
+    #[error(
+        "the measured covariance is none that cells with these R, L and drive can have; run `spu selftest \
+         --level 2`, and `spu calibrate` if it passes"
+    )]
+    Inconsistent,
+}
+
+impl From<Unreadable> for OperationError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NoSignal { cells } => Self::NoSignal { cells },
+            Unreadable::Inconsistent => Self::Inconsistent,
+        }
+    }
 }
 
 fn list(cells: &[usize]) -> String {
@@ -72,7 +90,7 @@ fn list(cells: &[usize]) -> String {
 }
 
 /// Options of [`invert`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InvertOptions {
     /// How much to sample.
     pub budget: Budget,
@@ -83,11 +101,20 @@ pub struct InvertOptions {
     /// Longest time for one call on the device; `None` leaves ample time for a simulator.
     #[serde(skip)]
     pub timeout: Option<Duration>,
+    /// Measured values of boards, by serial number: one that is not among them is taken for nominal.
+    #[serde(skip)]
+    pub measured: Arc<MeasuredBoards>,
 }
 
 impl Default for InvertOptions {
     fn default() -> Self {
-        Self { budget: Budget::default(), seed: 1, copy: 0, timeout: None }
+        Self {
+            budget: Budget::default(),
+            seed: 1,
+            copy: 0,
+            timeout: None,
+            measured: Arc::default(),
+        }
     }
 }
 
@@ -121,9 +148,11 @@ pub struct Partial {
 pub struct Inversion {
     /// The estimate of A⁻¹, `n × n`.
     pub inverse: Array2<f64>,
-    /// Half widths of its 95 % intervals, entry by entry. Statistical only: what the board's
-    /// deviations from its profile do is not in them.
+    /// Half widths of its 95 % intervals, entry by entry. Statistical only: see
+    /// [`systematic`](Self::systematic) and [`intervals`](Self::intervals).
     pub half_widths: Array2<f64>,
+    /// What more samples do not remove.
+    pub systematic: Systematic,
     /// Batches behind the intervals.
     pub replicates: Replicates,
     /// How it was set up.
@@ -148,8 +177,9 @@ pub struct Inversion {
     pub predicted_error: f64,
     /// Relative Frobenius error that the samples leave, by the scatter of the batches.
     pub statistical_error: f64,
-    /// Relative size of the correction for the staircase drive (digital).
-    pub staircase: f64,
+    /// Relative size of the correction for the law of the drive, which is a staircase, and of cells
+    /// that differ (digital).
+    pub law_correction: f64,
     /// Kept samples of each cell at the end of the converter's range.
     pub saturated: Vec<u64>,
     /// The inverse after 1, 2, 4 … batches.
@@ -190,15 +220,34 @@ pub fn invert(
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
     let info = device.info().clone();
-    let plan = InversionPlan::new(a, &info, &options.budget)?;
+    let board = options.board(&info)?;
+    let model = board.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
+    let plan = InversionPlan::with_model(a, &info, &model, &options.budget)?;
     let batches = batches(&plan)?;
     let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
-    let (gain, sigma) = run.set_gain(&plan, &info)?;
-    let readout = ReadOut::new(&plan, &info, sigma);
+    let gain = run.set_gain(&plan, &info, &model)?;
     let measured = run.measure(&plan, batches, progress)?;
     let ledger = run.ledger;
     let uri = device.uri().to_owned();
-    assemble(plan, gain, info, uri, &readout, &measured, ledger)
+    let readout = ReadOut::new(&plan, &info, &model, gain);
+    let mut result = assemble(plan, gain, info, uri, &readout, &measured, ledger)?;
+    result.systematic = Systematic::of(a, &result, &model, board, &measured.whole())?;
+    result.calibration = board.map(|board| board.id);
+    Ok(result)
+}
+
+impl InvertOptions {
+    /// The measured values of this board, if they are at hand.
+    ///
+    /// # Errors
+    /// Where they are those of another kind of board.
+    pub(crate) fn board(&self, info: &BoardInfo) -> Result<Option<&MeasuredBoard>, Error> {
+        let board = self.measured.get(&info.serial).map(Arc::as_ref);
+        if let Some(board) = board {
+            board.check(info)?;
+        }
+        Ok(board)
+    }
 }
 
 /// Number of batches.
@@ -253,16 +302,16 @@ impl Run<'_> {
         )
     }
 
-    /// Loads the program at this gain; returns the noise current it gives, in amperes rms.
-    pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<f64, Error> {
+    /// Loads the program at this gain.
+    pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<(), Error> {
         let mut program = plan.program_with(gain);
         let cells = self.device.info().cells;
         program.seeds = Some(noise_seeds(self.options.seed, self.options.copy, cells));
         let started = std::time::Instant::now();
         let deadline = self.deadline(0);
-        let applied = self.device.load(&program, deadline)?;
+        self.device.load(&program, deadline)?;
         self.ledger.phases.program += started.elapsed();
-        Ok(applied.noise_rms_ampere[0])
+        Ok(())
     }
 
     pub(crate) fn acquire(
@@ -304,24 +353,25 @@ impl Run<'_> {
         &mut self,
         plan: &InversionPlan,
         info: &BoardInfo,
-    ) -> Result<(GainCode, f64), Error> {
+        model: &BoardModel,
+    ) -> Result<GainCode, Error> {
         let mut gain = plan.safe_gain;
-        let sigma = self.load(plan, gain)?;
+        self.load(plan, gain)?;
         let count = (PROBE_EFFECTIVE as f64 * plan.samples as f64 / plan.effective).ceil() as u64;
         let report =
             self.acquire(plan.settle, plan.decimation, count, false, &mut crate::NullSink)?;
         if report.outcome == Outcome::Cancelled {
             return Err(Error::Cancelled);
         }
-        let readout = ReadOut::new(plan, info, sigma);
+        let readout = ReadOut::new(plan, info, model, gain);
         let rms = readout.largest_rms(&moments(report)?);
         let target = TARGET_RMS * f64::from(full_scale_code(info.raw.adc_bits));
         // A silent board keeps its gain; the measurement will name the cells.
         if rms > 1.0 {
             gain = limit_gain(info, gain.factor() * target / rms);
         }
-        let sigma = self.load(plan, gain)?;
-        Ok((gain, sigma))
+        self.load(plan, gain)?;
+        Ok(gain)
     }
 
     /// Measures in chunks, until complete or cancelled, and joins them to batches.
@@ -378,6 +428,15 @@ struct Measured {
 }
 
 impl Measured {
+    /// Moments of all batches together.
+    fn whole(&self) -> Moments {
+        let mut sum = Moments::empty(self.batches.first().map_or(0, |batch| batch.sums.len()));
+        for batch in &self.batches {
+            sum.add(batch);
+        }
+        sum
+    }
+
     /// A last batch that was cut short joins the one before, so that batches are alike.
     fn merge_short_batch(&mut self, full: u64) {
         if let Some(last) = self.batches.pop_if(|last| last.count < full / 2)
@@ -434,9 +493,7 @@ fn assemble(
     measured: &Measured,
     ledger: Ledger,
 ) -> Result<Inversion, OperationError> {
-    let estimate = |moments: &Moments| {
-        readout.estimate(moments).map_err(|silent| OperationError::NoSignal { cells: silent.cells })
-    };
+    let estimate = |moments: &Moments| readout.estimate(moments).map_err(OperationError::from);
     let per_sample = plan.effective / plan.samples as f64;
     let mut sum = Moments::empty(board.cells);
     let mut convergence = Vec::new();
@@ -452,11 +509,7 @@ fn assemble(
         }
     }
     let whole = estimate(&sum)?;
-    let left_out = measured
-        .batches
-        .iter()
-        .map(|batch| Ok(estimate(&sum.without(batch))?.inverse))
-        .collect::<Result<Vec<_>, OperationError>>()?;
+    let left_out = readout.without_each(&sum, &whole, &measured.batches)?;
     let replicates = Replicates::jackknife(&whole.inverse, &left_out);
     let squared = replicates.squared_error();
     let norm = crate::linalg::frobenius(&whole.inverse);
@@ -467,12 +520,13 @@ fn assemble(
         effective_measured: (trace * trace + norm * norm) / squared,
         predicted_error: plan.predicted_error * (plan.samples as f64 / sum.count as f64).sqrt(),
         statistical_error: squared.sqrt() / norm,
-        staircase: whole.staircase,
+        law_correction: whole.correction,
+        systematic: Systematic::none(board.cells),
         inverse: whole.inverse,
         replicates,
         plan,
         gain,
-        calibration: board.calibration_id,
+        calibration: None,
         board,
         uri,
         outcome: measured.outcome,

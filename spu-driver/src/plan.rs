@@ -8,11 +8,13 @@ use serde::Serialize;
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
 use spu_protocol::payload::info::BoardKind;
 
+use crate::board_model::BoardModel;
 use crate::device::{BoardInfo, Program, pair_index};
 use crate::error::Error;
-use crate::linalg::{frobenius, symmetric_eigen};
+use crate::linalg::{relative_error, solve, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 use crate::model::{CellModel, Mode};
+use crate::quantise::{Banks, Codes};
 use crate::scaling::{Scaling, candidates};
 
 /// Root mean square that the strongest cell is driven to, as a part of the ADC's full scale: five
@@ -54,10 +56,12 @@ pub struct InversionPlan {
     pub farads: f64,
     /// Codes of every cell, without gain and seeds.
     pub program: Program,
-    /// Nominal Maxwell capacitance matrix of these codes, `n × n`, in farads.
+    /// Maxwell capacitance matrix of these codes by the model, `n × n`, in farads.
     pub capacitance: Array2<f64>,
     /// `‖C − s D A D‖ / ‖s D A D‖` (Frobenius): what quantising the banks costs.
     pub quantisation: f64,
+    /// Relative Frobenius error of the inverse that this costs.
+    pub quantisation_error: f64,
     /// Nominal modes by capacitance, ascending.
     pub modes: Vec<Mode>,
     /// Eigenvectors of `capacitance`, as columns, in the order of `modes`.
@@ -74,6 +78,8 @@ pub struct InversionPlan {
     pub predicted_error: f64,
     /// Noise gain that cannot saturate the nominal board's converters.
     pub safe_gain: GainCode,
+    /// Noise gain of each cell in use as a part of the largest: all 1 for equal cells.
+    pub drive: Vec<f64>,
 }
 
 impl InversionPlan {
@@ -82,17 +88,30 @@ impl InversionPlan {
     /// # Errors
     /// [`Error::Unsupported`] with every reason why the board cannot hold `a`.
     pub fn new(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Result<Self, Error> {
+        Self::with_model(a, info, &BoardModel::nominal(info), budget)
+    }
+
+    /// Plans `a` on a board whose parts have the values of `model`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_model(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+    ) -> Result<Self, Error> {
         let reasons = refusals(a, info, budget);
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let cell = CellModel::of(&info.raw);
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
         let candidates = candidates(a, info.raw.coupling_signed == 1)
             .map_err(|reasons| Error::Unsupported { reasons })?;
         let Some(best) = candidates
             .into_iter()
-            .filter_map(|(scaling, d)| Fit::best(a, info, scaling, &d))
-            .min_by(|x, y| x.bound.total_cmp(&y.bound))
+            .filter_map(|(scaling, d)| Fit::best(a, &banks, scaling, &d))
+            .min_by(|x, y| x.error.total_cmp(&y.error))
         else {
             return Err(Error::Unsupported {
                 reasons: vec![format!(
@@ -105,7 +124,7 @@ impl InversionPlan {
                 )],
             });
         };
-        Ok(best.finish(a.n(), info, &cell, budget))
+        Ok(best.finish(a.n(), info, model, budget))
     }
 
     /// Highest mode over sample clock.
@@ -113,10 +132,13 @@ impl InversionPlan {
         self.modes.first().map_or(0.0, |mode| mode.frequency_hz() * info.sample_period_s())
     }
 
-    /// The program with this noise gain on the cells in use.
+    /// The program with this noise gain on the most strongly driven of the cells in use, and its part
+    /// of it on each other.
     pub fn program_with(&self, gain: GainCode) -> Program {
         let mut program = self.program.clone();
-        program.gain_codes[..self.n].fill(gain);
+        for (code, part) in program.gain_codes.iter_mut().zip(&self.drive) {
+            *code = GainCode((f64::from(gain.0) * part).round() as u16);
+        }
         program
     }
 }
@@ -165,52 +187,52 @@ struct Fit {
     scaling: Scaling,
     d: Vec<f64>,
     farads: f64,
-    self_codes: Vec<i16>,
-    coupling_codes: Vec<i16>,
-    capacitance: Array2<f64>,
+    codes: Codes,
     quantisation: f64,
-    /// `‖δC‖ / λ_min(C)`: bounds the relative error of the inverse without computing one.
-    bound: f64,
+    /// Relative Frobenius error of the inverse.
+    error: f64,
 }
 
 impl Fit {
     /// The best fit over gains from half to all of the banks' range.
-    fn best(a: &SpdMatrix, info: &BoardInfo, scaling: Scaling, d: &[f64]) -> Option<Self> {
+    fn best(a: &SpdMatrix, banks: &Banks, scaling: Scaling, d: &[f64]) -> Option<Self> {
         const GAINS: u32 = 256;
         let n = a.n();
+        let eye = Array2::eye(n);
+        let unscaled = |inverse: Array2<f64>| {
+            Array2::from_shape_fn((n, n), |(i, j)| d[i] * inverse[[i, j]] * d[j])
+        };
         let scaled = Array2::from_shape_fn((n, n), |(i, j)| d[i] * a.entries()[[i, j]] * d[j]);
-        let smallest = symmetric_eigen(&scaled).0[0];
-        let size = frobenius(&scaled);
-        let full = full_range(&scaled, info);
+        let wanted = unscaled(solve(&scaled, &eye));
+        let full = banks.full_range(&scaled);
         (0..=GAINS)
             .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
             .filter_map(|farads| {
-                let (self_codes, coupling_codes) = quantise(&scaled, farads, info)?;
-                let capacitance = capacitance(n, &self_codes, &coupling_codes, info);
-                let error = frobenius(&(&capacitance / farads - &scaled));
+                let mut codes = banks.nearest(&scaled, farads)?;
+                banks.refine(&mut codes, &scaled, farads, d);
+                let capacitance = &codes.capacitance / farads;
                 (symmetric_eigen(&capacitance).0[0] > 0.0).then(|| Self {
                     scaling,
                     d: d.to_vec(),
                     farads,
-                    self_codes,
-                    coupling_codes,
-                    capacitance,
-                    quantisation: error / size,
-                    bound: error / smallest,
+                    quantisation: relative_error(&capacitance, &scaled),
+                    error: relative_error(&unscaled(solve(&capacitance, &eye)), &wanted),
+                    codes,
                 })
             })
-            .min_by(|x, y| x.bound.total_cmp(&y.bound))
-            .filter(|fit| fit.bound.is_finite())
+            .min_by(|x, y| x.error.total_cmp(&y.error))
+            .filter(|fit| fit.error.is_finite())
     }
 
     fn finish(
         self,
         n: usize,
         info: &BoardInfo,
-        cell: &CellModel,
+        model: &BoardModel,
         budget: &Budget,
     ) -> InversionPlan {
-        let (values, vectors) = symmetric_eigen(&self.capacitance);
+        let cell = CellModel::mean(&model.first(n));
+        let (values, vectors) = symmetric_eigen(&self.codes.capacitance);
         let modes: Vec<Mode> = values.iter().map(|c| cell.mode(*c)).collect();
         let slowest = modes.iter().map(Mode::slowest_rate).fold(f64::INFINITY, f64::min);
         let settle_s = -libm::log(SETTLE_RESIDUE) / (2.0 * slowest);
@@ -225,10 +247,10 @@ impl Fit {
             discharge: true,
         };
         for i in 0..n {
-            program.self_codes[i] = CouplingCode(self.self_codes[i]);
+            program.self_codes[i] = CouplingCode(self.codes.selves[i]);
             for j in i + 1..n {
                 program.coupling_codes[info.pair(i, j)] =
-                    CouplingCode(self.coupling_codes[pair_index(n, i, j)]);
+                    CouplingCode(self.codes.couplings[pair_index(n, i, j)]);
             }
         }
         InversionPlan {
@@ -237,9 +259,11 @@ impl Fit {
             d: self.d,
             farads: self.farads,
             program,
-            capacitance: self.capacitance,
+            capacitance: self.codes.capacitance,
             quantisation: self.quantisation,
-            safe_gain: safe_gain(info, cell, modes[0].c),
+            quantisation_error: self.error,
+            safe_gain: safe_gain(info, &cell, modes[0].c),
+            drive: drive(&model.first(n)),
             modes,
             vectors,
             settle,
@@ -256,72 +280,13 @@ fn full_scale(bits: u8) -> i16 {
     ((1_i32 << bits.min(15)) - 1) as i16
 }
 
-/// Farads per unit at which the largest bank value reaches full scale.
-fn full_range(scaled: &Array2<f64>, info: &BoardInfo) -> f64 {
-    let n = scaled.nrows();
-    let self_max = f64::from(full_scale(info.raw.self_bits)) * f64::from(info.raw.self_lsb_farad);
-    let coupling_max =
-        f64::from(full_scale(info.raw.coupling_bits)) * f64::from(info.raw.coupling_lsb_farad);
-    let stray = f64::from(info.raw.stray_farad);
-    let mut farads = f64::INFINITY;
-    for i in 0..n {
-        let off: f64 = (0..n).filter(|&j| j != i).map(|j| scaled[[i, j]].abs()).sum();
-        let own = scaled[[i, i]] - off;
-        if own > 0.0 {
-            farads = farads.min((self_max + stray) / own);
-        }
-        for j in (0..n).filter(|&j| j != i) {
-            farads = farads.min(coupling_max / scaled[[i, j]].abs());
-        }
-    }
-    farads
-}
-
-/// Nearest codes; self terms make up for the couplings' rounding. `None` if a self term is out of
-/// its bank's range by more than its rounding.
-fn quantise(scaled: &Array2<f64>, farads: f64, info: &BoardInfo) -> Option<(Vec<i16>, Vec<i16>)> {
-    let n = scaled.nrows();
-    let self_lsb = f64::from(info.raw.self_lsb_farad);
-    let coupling_lsb = f64::from(info.raw.coupling_lsb_farad);
-    let coupling_max = f64::from(full_scale(info.raw.coupling_bits));
-    let mut couplings = vec![0_i16; n * (n - 1) / 2];
-    let mut loads = vec![f64::from(info.raw.stray_farad); n];
-    for i in 0..n {
-        for j in i + 1..n {
-            let code = (-farads * scaled[[i, j]] / coupling_lsb)
-                .round()
-                .clamp(-coupling_max, coupling_max);
-            couplings[pair_index(n, i, j)] = code as i16;
-            loads[i] += code.abs() * coupling_lsb;
-            loads[j] += code.abs() * coupling_lsb;
-        }
-    }
-    let self_max = f64::from(full_scale(info.raw.self_bits));
-    let selves = (0..n)
-        .map(|i| {
-            let code = ((farads * scaled[[i, i]] - loads[i]) / self_lsb).round();
-            (code <= self_max + 1.0).then(|| code.clamp(0.0, self_max) as i16)
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some((selves, couplings))
-}
-
-/// Nominal Maxwell capacitance matrix of codes on the first `n` cells, in farads.
-fn capacitance(n: usize, selves: &[i16], couplings: &[i16], info: &BoardInfo) -> Array2<f64> {
-    let self_lsb = f64::from(info.raw.self_lsb_farad);
-    let coupling_lsb = f64::from(info.raw.coupling_lsb_farad);
-    let mut c = Array2::zeros((n, n));
-    for i in 0..n {
-        c[[i, i]] += f64::from(selves[i]).mul_add(self_lsb, f64::from(info.raw.stray_farad));
-        for j in i + 1..n {
-            let value = f64::from(couplings[pair_index(n, i, j)]) * coupling_lsb;
-            c[[i, i]] += value.abs();
-            c[[j, j]] += value.abs();
-            c[[i, j]] = -value;
-            c[[j, i]] = -value;
-        }
-    }
-    c
+/// Relative drive of each cell, at most 1: noise currents whose squares go as 1/R, which is what makes
+/// cells of unlike R and L settle to a Boltzmann distribution (Johnson noise of one temperature).
+fn drive(model: &BoardModel) -> Vec<f64> {
+    let wanted: Vec<f64> =
+        model.cells.iter().map(|cell| 1.0 / (cell.drive_ampere * cell.r_ohm.sqrt())).collect();
+    let most = wanted.iter().fold(0.0_f64, |most, x| most.max(*x));
+    wanted.iter().map(|x| x / most).collect()
 }
 
 /// Gain at which no cell can exceed [`TARGET_RMS`]: no variance is above the one of the smallest
