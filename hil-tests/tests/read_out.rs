@@ -59,6 +59,15 @@ fn programmable(seed: u64) -> SpdMatrix {
     SpdMatrix::new(&a, 0.0).unwrap()
 }
 
+/// Options with the board's values known.
+fn options(info: &BoardInfo, profile: &str, seed: u64, effective: u64) -> InvertOptions {
+    let model = known(info, profile, seed);
+    let board = MeasuredBoard { id: 1, model, draws: Vec::new() };
+    let measured: MeasuredBoards = [(info.serial, Arc::new(board))].into();
+    let budget = Budget { effective: Some(effective), ..Budget::default() };
+    InvertOptions { budget, seed, measured: Arc::new(measured), ..InvertOptions::default() }
+}
+
 struct Seen {
     /// Squared relative error of the inverse of what was programmed, over what the samples leave.
     over_bound: f64,
@@ -71,12 +80,7 @@ struct Seen {
 fn run(profile: &str, seed: u64, effective: u64) -> Seen {
     let mut device = spu_driver::open(&format!("sim:profile={profile},seed={seed}")).unwrap();
     let info = device.info().clone();
-    let model = known(&info, profile, seed);
-    let board = MeasuredBoard { id: 1, model, draws: Vec::new() };
-    let measured: MeasuredBoards = [(info.serial, Arc::new(board))].into();
-    let budget = Budget { effective: Some(effective), ..Budget::default() };
-    let options =
-        InvertOptions { budget, seed, measured: Arc::new(measured), ..InvertOptions::default() };
+    let options = options(&info, profile, seed, effective);
     let a = programmable(seed);
     let truth = a.digital_inverse();
     let result = invert(device.as_mut(), &a, &options, &Quiet).unwrap();
@@ -120,4 +124,32 @@ fn known_boards_reach_the_statistical_bound() {
         assert!((0.7..1.3).contains(&over), "{profile}: {over}");
         assert!((0.90..0.99).contains(&inside), "{profile}: {inside}");
     }
+}
+
+/// Banks of four bits: sixteen programmings that make up for each other leave a third of one's
+/// error of quantisation at most; what the samples leave is far below it here.
+#[test]
+fn programmings_that_make_up_for_each_other() {
+    let mut sums = [0.0; 2];
+    for seed in 2000..2004 {
+        let mut device = spu_driver::open(&format!("sim:profile=rev-a,seed={seed}")).unwrap();
+        let info = device.info().clone();
+        let a = programmable(seed);
+        let truth = a.digital_inverse();
+        for (sum, programmings) in sums.iter_mut().zip([1, 16]) {
+            let programmings = std::num::NonZeroU32::new(programmings).unwrap();
+            let options = InvertOptions { programmings, ..options(&info, "rev-a", seed, 400_000) };
+            let result = invert(device.as_mut(), &a, &options, &Quiet).unwrap();
+            assert_eq!(result.programmings, programmings.get() as usize);
+            assert!(result.effective_measured > 100_000.0, "{}", result.effective_measured);
+            let error = relative_error(&result.inverse, &truth);
+            println!(
+                "{seed}: {programmings} programmings, error {error:.4}, statistical {:.4}, known {:.4}",
+                result.statistical_error,
+                frobenius(&result.systematic.quantisation) / frobenius(&truth)
+            );
+            *sum += error * error;
+        }
+    }
+    assert!(sums[1] < sums[0] / 9.0, "{sums:?}");
 }

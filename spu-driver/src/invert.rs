@@ -104,6 +104,9 @@ pub struct InvertOptions {
     /// Measured values of boards, by serial number: one that is not among them is taken for nominal.
     #[serde(skip)]
     pub measured: Arc<MeasuredBoards>,
+    /// Programmings of the matrix whose results are averaged: their errors of quantisation make up for
+    /// each other. The budget is divided among them.
+    pub programmings: NonZeroU32,
 }
 
 impl Default for InvertOptions {
@@ -114,6 +117,7 @@ impl Default for InvertOptions {
             copy: 0,
             timeout: None,
             measured: Arc::default(),
+            programmings: NonZeroU32::MIN,
         }
     }
 }
@@ -155,8 +159,10 @@ pub struct Inversion {
     pub systematic: Systematic,
     /// Batches behind the intervals.
     pub replicates: Replicates,
-    /// How it was set up.
+    /// How it was set up; of several programmings, the first.
     pub plan: InversionPlan,
+    /// Programmings whose results were averaged.
+    pub programmings: usize,
     /// Noise gain that was used.
     pub gain: GainCode,
     /// The board.
@@ -222,18 +228,45 @@ pub fn invert(
     let info = device.info().clone();
     let board = options.board(&info)?;
     let model = board.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
-    let plan = InversionPlan::with_model(a, &info, &model, &options.budget)?;
-    let batches = batches(&plan)?;
-    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
-    let gain = run.set_gain(&plan, &info, &model)?;
-    let measured = run.measure(&plan, batches, progress)?;
-    let ledger = run.ledger;
-    let uri = device.uri().to_owned();
-    let readout = ReadOut::new(&plan, &info, &model, gain);
-    let mut result = assemble(plan, gain, info, uri, &readout, &measured, ledger)?;
-    result.systematic = Systematic::of(a, &result, &model, board, &measured.whole())?;
-    result.calibration = board.map(|board| board.id);
-    Ok(result)
+    let plans =
+        InversionPlan::ensemble(a, &info, &model, &options.budget, options.programmings.get())?;
+    let total = plans.iter().map(|plan| plan.samples).sum();
+    let mut members: Vec<Inversion> = Vec::new();
+    let mut before = 0;
+    for plan in plans {
+        let batches = batches(&plan)?;
+        let fresh = members.is_empty();
+        let mut run = Run { device, options, fresh, ledger: Ledger::new(info.cells) };
+        let mut one = || -> Result<Inversion, OperationError> {
+            let gain = run.set_gain(&plan, &info, &model)?;
+            let measured = run.measure(&plan, batches, before, total, progress)?;
+            let ledger = std::mem::replace(&mut run.ledger, Ledger::new(info.cells));
+            let uri = run.device.uri().to_owned();
+            let readout = ReadOut::new(&plan, &info, &model, gain);
+            let mut result =
+                assemble(plan.clone(), gain, info.clone(), uri, &readout, &measured, ledger)?;
+            result.systematic = Systematic::of(a, &result, &model, board, &measured.whole())?;
+            result.calibration = board.map(|board| board.id);
+            Ok(result)
+        };
+        match one() {
+            Ok(member) => {
+                before += member.kept;
+                let cancelled = member.outcome == Outcome::Cancelled;
+                members.push(member);
+                if cancelled {
+                    break;
+                }
+            }
+            // What is whole is kept.
+            Err(OperationError::Device(Error::Cancelled)) if !members.is_empty() => {
+                members[0].outcome = Outcome::Cancelled;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(crate::merge::merge(members))
 }
 
 impl InvertOptions {
@@ -278,11 +311,7 @@ impl Ledger {
 
     fn add(&mut self, report: &Report) {
         self.ticks += report.ticks.0;
-        self.phases.encode += report.phases.encode;
-        self.phases.program += report.phases.program;
-        self.phases.acquire += report.phases.acquire;
-        self.phases.transfer += report.phases.transfer;
-        self.phases.decode += report.phases.decode;
+        self.phases.add(&report.phases);
     }
 }
 
@@ -290,6 +319,8 @@ impl Ledger {
 pub(crate) struct Run<'a> {
     pub(crate) device: &'a mut dyn Device,
     pub(crate) options: &'a InvertOptions,
+    /// Seeds are loaded; otherwise the noise goes on from where it is.
+    pub(crate) fresh: bool,
     pub(crate) ledger: Ledger,
 }
 
@@ -306,7 +337,8 @@ impl Run<'_> {
     pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<(), Error> {
         let mut program = plan.program_with(gain);
         let cells = self.device.info().cells;
-        program.seeds = Some(noise_seeds(self.options.seed, self.options.copy, cells));
+        program.seeds =
+            self.fresh.then(|| noise_seeds(self.options.seed, self.options.copy, cells));
         let started = std::time::Instant::now();
         let deadline = self.deadline(0);
         self.device.load(&program, deadline)?;
@@ -379,6 +411,8 @@ impl Run<'_> {
         &mut self,
         plan: &InversionPlan,
         batches: u64,
+        before: u64,
+        total: u64,
         progress: &dyn Progress,
     ) -> Result<Measured, Error> {
         // Chunks are short enough that a cancelled run keeps several of them.
@@ -393,7 +427,7 @@ impl Run<'_> {
                 (u128::from(plan.samples) * u128::from(chunk + 1) / u128::from(chunks)) as u64;
             // A later chunk goes on where the last one ended, at the same spacing.
             let settle = if chunk == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
-            let mut sink = ProgressSink { progress, copy, before: kept, total: plan.samples };
+            let mut sink = ProgressSink { progress, copy, before: before + kept, total };
             let report = self.acquire(settle, plan.decimation, end - kept, false, &mut sink)?;
             for (sum, count) in self.ledger.saturated.iter_mut().zip(&report.saturated) {
                 *sum += count;
@@ -404,7 +438,7 @@ impl Run<'_> {
             if moments.count > 0 {
                 measured.batches.push(moments);
             }
-            progress.update(copy, kept, plan.samples);
+            progress.update(copy, before + kept, total);
             if outcome == Outcome::Cancelled {
                 measured.outcome = outcome;
                 break;
@@ -521,6 +555,7 @@ fn assemble(
         predicted_error: plan.predicted_error * (plan.samples as f64 / sum.count as f64).sqrt(),
         statistical_error: squared.sqrt() / norm,
         law_correction: whole.correction,
+        programmings: 1,
         systematic: Systematic::none(board.cells),
         inverse: whole.inverse,
         replicates,

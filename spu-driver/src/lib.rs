@@ -18,6 +18,7 @@ pub mod linalg;
 pub mod link;
 pub mod matrix;
 pub mod mcu;
+mod merge;
 pub mod model;
 pub mod open;
 pub mod plan;

@@ -11,7 +11,7 @@ use spu_protocol::payload::info::BoardKind;
 use crate::board_model::BoardModel;
 use crate::device::{BoardInfo, Program, pair_index};
 use crate::error::Error;
-use crate::linalg::{relative_error, solve, symmetric_eigen};
+use crate::linalg::{frobenius, product, relative_error, solve, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 use crate::model::{CellModel, Mode};
 use crate::quantise::{Banks, Codes};
@@ -105,26 +105,49 @@ impl InversionPlan {
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
-        let candidates = candidates(a, info.raw.coupling_signed == 1)
-            .map_err(|reasons| Error::Unsupported { reasons })?;
-        let Some(best) = candidates
-            .into_iter()
-            .filter_map(|(scaling, d)| Fit::best(a, &banks, scaling, &d))
-            .min_by(|x, y| x.error.total_cmp(&y.error))
-        else {
-            return Err(Error::Unsupported {
-                reasons: vec![format!(
-                    "condition {:.3e} is too high for banks of {} and {} bits: the quantised \
-                     matrix would not be positive definite; use a profile with more bits or add \
-                     --damping",
-                    a.condition(),
-                    info.raw.self_bits,
-                    info.raw.coupling_bits
-                )],
-            });
+        let best = Fit::of(a, info, model)?;
+        Ok(best.finish(info, model, budget))
+    }
+
+    /// Plans an ensemble of programmings of `a` whose errors of quantisation make up for each other: each
+    /// is fitted to what the ones before it left (error diffusion), so that the mean of their inverses is
+    /// off by the square of one's error (Aifer et al. 2024, arXiv 2401.16231). The budget is divided among
+    /// them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn ensemble(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+        members: u32,
+    ) -> Result<Vec<Self>, Error> {
+        let count = u64::from(members.max(1));
+        let share = |all: Option<u64>| all.map(|all| all.div_ceil(count));
+        let samples = match (budget.samples, budget.effective) {
+            (None, None) => Some(DEFAULT_SAMPLES),
+            (samples, _) => samples,
         };
-        Ok(best.finish(a.n(), info, model, budget))
+        let budget =
+            Budget { samples: share(samples), effective: share(budget.effective), ..*budget };
+        let reasons = refusals(a, info, &budget);
+        if !reasons.is_empty() {
+            return Err(Error::Unsupported { reasons });
+        }
+        let best = Fit::of(a, info, model)?;
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
+        let mut carry = Array2::zeros((a.n(), a.n()));
+        let mut plans = Vec::new();
+        if count == 1 {
+            plans.push(best.finish(info, model, &budget));
+            return Ok(plans);
+        }
+        for _ in 0..count {
+            let fit = best.next(a, &banks, &mut carry);
+            plans.push(fit.finish(info, model, &budget));
+        }
+        Ok(plans)
     }
 
     /// Highest mode over sample clock.
@@ -183,6 +206,7 @@ fn refusals(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Vec<String> {
 }
 
 /// Codes that hold a scaled matrix, and how well.
+#[derive(Clone)]
 struct Fit {
     scaling: Scaling,
     d: Vec<f64>,
@@ -205,11 +229,12 @@ impl Fit {
         let scaled = Array2::from_shape_fn((n, n), |(i, j)| d[i] * a.entries()[[i, j]] * d[j]);
         let wanted = unscaled(solve(&scaled, &eye));
         let full = banks.full_range(&scaled);
+        let none = Array2::zeros((n, n));
         (0..=GAINS)
             .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
             .filter_map(|farads| {
                 let mut codes = banks.nearest(&scaled, farads)?;
-                banks.refine(&mut codes, &scaled, farads, d);
+                let _ = banks.refine(&mut codes, &scaled, farads, d, &none);
                 let capacitance = &codes.capacitance / farads;
                 (symmetric_eigen(&capacitance).0[0] > 0.0).then(|| Self {
                     scaling,
@@ -224,13 +249,72 @@ impl Fit {
             .filter(|fit| fit.error.is_finite())
     }
 
-    fn finish(
-        self,
-        n: usize,
-        info: &BoardInfo,
-        model: &BoardModel,
-        budget: &Budget,
-    ) -> InversionPlan {
+    /// The best fit of all scalings.
+    fn of(a: &SpdMatrix, info: &BoardInfo, model: &BoardModel) -> Result<Self, Error> {
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
+        candidates(a, info.raw.coupling_signed == 1)
+            .map_err(|reasons| Error::Unsupported { reasons })?
+            .into_iter()
+            .filter_map(|(scaling, d)| Self::best(a, &banks, scaling, &d))
+            .min_by(|x, y| x.error.total_cmp(&y.error))
+            .ok_or_else(|| Error::Unsupported {
+                reasons: vec![format!(
+                    "condition {:.3e} is too high for banks of {} and {} bits: the quantised \
+                     matrix would not be positive definite; use a profile with more bits or add \
+                     --damping",
+                    a.condition(),
+                    info.raw.self_bits,
+                    info.raw.coupling_bits
+                )],
+            })
+    }
+
+    /// The next member of an ensemble, of all gains the one that best makes up for `carry`, the sum of the
+    /// errors of those before, in units of the inverse. Where none is regular it is this fit again.
+    fn next(&self, a: &SpdMatrix, banks: &Banks, carry: &mut Array2<f64>) -> Self {
+        const GAINS: u32 = 64;
+        let n = self.d.len();
+        let d = &self.d;
+        let eye = Array2::eye(n);
+        let scaled = Array2::from_shape_fn((n, n), |(i, j)| d[i] * a.entries()[[i, j]] * d[j]);
+        let smallest = symmetric_eigen(&scaled).0[0];
+        let full = banks.full_range(&scaled);
+        // The matrix whose inverse is off by as much as makes up for the others, to first order.
+        let middle = Array2::from_shape_fn((n, n), |(i, j)| carry[[i, j]] / (d[i] * d[j]));
+        let shifted = &scaled - &product(&product(&scaled, &middle), &scaled);
+        let best = (0..=GAINS)
+            .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
+            .filter_map(|farads| {
+                let mut codes = banks.nearest(&shifted, farads)?;
+                let error =
+                    banks.refine(&mut codes, &scaled, farads, d, &(&*carry / farads)) * farads;
+                let capacitance = &codes.capacitance / farads;
+                // Far enough from singular that its own error stays one of first order.
+                (symmetric_eigen(&capacitance).0[0] > 0.5 * smallest).then(|| {
+                    let fit = Self {
+                        farads,
+                        quantisation: relative_error(&capacitance, &scaled),
+                        error: relative_error(&solve(&capacitance, &eye), &solve(&scaled, &eye)),
+                        codes,
+                        ..self.clone()
+                    };
+                    // What is left for the next ones, and this one's own error, whose square stays.
+                    let weight = frobenius(&(&*carry + &error)).hypot(frobenius(&error));
+                    (weight, error, fit)
+                })
+            })
+            .min_by(|x, y| x.0.total_cmp(&y.0));
+        match best {
+            Some((_, error, fit)) => {
+                *carry += &error;
+                fit
+            }
+            None => self.clone(),
+        }
+    }
+
+    fn finish(self, info: &BoardInfo, model: &BoardModel, budget: &Budget) -> InversionPlan {
+        let n = self.d.len();
         let cell = CellModel::mean(&model.first(n));
         let (values, vectors) = symmetric_eigen(&self.codes.capacitance);
         let modes: Vec<Mode> = values.iter().map(|c| cell.mode(*c)).collect();

@@ -58,7 +58,7 @@ pub fn sample_gaussian(
         let apart = Budget { decimation: Some(plan.decimation), ..asked };
         plan = InversionPlan::with_model(a, &info, &model, &apart)?;
     }
-    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
+    let mut run = Run { device, options, fresh: true, ledger: Ledger::new(info.cells) };
     let offsets = run.offsets(&plan)?;
     let gain = run.set_gain(&plan, &info, &model)?;
     let factors = ReadOut::new(&plan, &info, &model, gain).sample_factors();

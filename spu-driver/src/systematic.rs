@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::board_model::{BoardModel, MeasuredBoard};
 use crate::device::{Moments, pair_index};
 use crate::invert::{Inversion, OperationError};
-use crate::linalg::product;
+use crate::linalg::{product, solve};
 use crate::matrix::SpdMatrix;
 use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
@@ -15,9 +15,9 @@ use crate::stats::CONFIDENCE;
 /// Systematic errors of an inverse.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Systematic {
-    /// What the banks' quantisation adds to each entry, to first order, by the values of the board that
-    /// were used. It is in the result and not taken out: with `E` what the programmed matrix differs by
-    /// from the one asked for, it is `-X E X`, X the inverse as measured.
+    /// What the banks' quantisation adds to each entry, by the values of the board that were used. It is in
+    /// the result and not taken out: with E what the programmed matrix differs by from the one asked for,
+    /// it is `X - (1 - X E)^-1 X`, X the inverse as measured.
     pub quantisation: Array2<f64>,
     /// Standard deviation that the calibration's own uncertainty leaves in each entry. `None` without
     /// calibration: then deviations of the board from its profile are in no interval.
@@ -46,7 +46,7 @@ impl Systematic {
             let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
-            let here = &inverse - &super::systematic::quantisation(a, &result.plan, draw, &inverse);
+            let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
             let difference = here - (&result.inverse - &quantisation);
             square += &(&difference * &difference);
         }
@@ -55,7 +55,7 @@ impl Systematic {
     }
 }
 
-/// `-X E X`, `E = C / s` in the coordinates of A, less A.
+/// `X - (1 - X E)^-1 X`, `E = C / s` in the coordinates of A, less A.
 fn quantisation(
     a: &SpdMatrix,
     plan: &InversionPlan,
@@ -75,7 +75,8 @@ fn quantisation(
     let error = Array2::from_shape_fn((n, n), |(i, j)| {
         c[[i, j]] / (plan.farads * plan.d[i] * plan.d[j]) - a.entries()[[i, j]]
     });
-    -product(&product(inverse, &error), inverse)
+    let rest = Array2::eye(n) - product(inverse, &error);
+    inverse - &solve(&rest, inverse)
 }
 
 impl Inversion {
