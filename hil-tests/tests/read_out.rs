@@ -131,17 +131,17 @@ fn known_boards_reach_the_statistical_bound() {
 #[test]
 fn programmings_that_make_up_for_each_other() {
     let mut sums = [0.0; 2];
-    for seed in 2000..2004 {
+    for seed in 2000..2002 {
         let mut device = spu_driver::open(&format!("sim:profile=rev-a,seed={seed}")).unwrap();
         let info = device.info().clone();
         let a = programmable(seed);
         let truth = a.digital_inverse();
         for (sum, programmings) in sums.iter_mut().zip([1, 16]) {
             let programmings = std::num::NonZeroU32::new(programmings).unwrap();
-            let options = InvertOptions { programmings, ..options(&info, "rev-a", seed, 400_000) };
+            let options = InvertOptions { programmings, ..options(&info, "rev-a", seed, 150_000) };
             let result = invert(device.as_mut(), &a, &options, &Quiet).unwrap();
             assert_eq!(result.programmings, programmings.get() as usize);
-            assert!(result.effective_measured > 100_000.0, "{}", result.effective_measured);
+            assert!(result.effective_measured > 50_000.0, "{}", result.effective_measured);
             let error = relative_error(&result.inverse, &truth);
             println!(
                 "{seed}: {programmings} programmings, error {error:.4}, statistical {:.4}, known {:.4}",
