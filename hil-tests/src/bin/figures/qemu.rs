@@ -129,7 +129,7 @@ pub(crate) fn round_trip(quick: bool) -> anyhow::Result<Figure> {
 
 /// Rate of a stream through the firmware over that through the bare image.
 pub(crate) fn throughput(quick: bool) -> anyhow::Result<Figure> {
-    let (rounds, count) = if quick { (3, 1) } else { (7, 10) };
+    let (rounds, count) = if quick { (3, 1) } else { (7, 3) };
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let mut plain = Bare::start()?;

@@ -286,6 +286,9 @@ pub(crate) fn start() {
         let divider = (CLOCK_HZ * 4 + BAUD / 2) / BAUD;
         uart.divider.set(divider / 64);
         uart.divider_64ths.set(divider % 64);
+        // Turned off and on, the queues are empty: the emulator keeps them over a reset, and a full one
+        // would make no interrupt.
+        uart.line.write(LineControl::BITS::Eight);
         uart.line.write(LineControl::FIFO::SET + LineControl::BITS::Eight);
         uart.control.write(UartControl::ENABLE::SET + UartControl::TX::SET + UartControl::RX::SET);
     }
