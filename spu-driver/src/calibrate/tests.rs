@@ -1,0 +1,136 @@
+//! Calibrations of simulated boards against the values that their parts have.
+
+use spu_sim::Profile;
+use spu_sim::analog::Parts;
+
+use super::global::{Layout, Nominal};
+use super::*;
+use crate::invert::Quiet;
+
+const NOW: u64 = 1_700_000_000;
+
+fn calibrated(uri: &str) -> Result<Calibration, CalibrateError> {
+    calibrate(crate::open(uri).unwrap().as_mut(), &CalibrateOptions::at(NOW), &Quiet)
+}
+
+/// Deviations of the true parts, in the gauges of a calibration.
+fn truth(profile: &str, seed: u64, nominal: &Nominal) -> Vec<f64> {
+    let parts = Parts::draw(&Profile::named(profile).unwrap(), seed, 0);
+    let (layout, model) = (nominal.layout, &nominal.model);
+    let n = layout.n;
+    let mut x = vec![0.0; layout.count()];
+    let volt = n as f64 * model.cells[0].adc_gain / parts.adc_gain[..n].iter().sum::<f64>();
+    let (mut sum, mut wanted) = (0.0, 0.0);
+    let banks = |visit: &mut dyn FnMut(usize, f64, f64)| {
+        for (cell, bank) in model.selves.iter().enumerate() {
+            for (bit, farad) in bank.iter().enumerate() {
+                visit(layout.element(cell, bit), parts.self_farad[cell][bit], *farad);
+            }
+        }
+        for (pair, bank) in model.couplings.iter().enumerate() {
+            for (bit, farad) in bank.iter().enumerate() {
+                visit(layout.coupling(pair, bit), parts.coupling_farad[pair][bit], *farad);
+            }
+        }
+    };
+    banks(&mut |_, farad, nominal| {
+        sum += farad;
+        wanted += nominal;
+    });
+    let farads = wanted / sum;
+    banks(&mut |at, farad, nominal| x[at] = farad * farads / nominal - 1.0);
+    for i in 0..n {
+        let cell = &model.cells[i];
+        x[layout.stray(i)] = (parts.stray_farad[i] * farads - cell.stray_farad) / nominal.lsb;
+        x[layout.conductance(i)] = cell.r_ohm / parts.r_ohm[i] * farads - 1.0;
+        x[layout.inverse_l(i)] = cell.l_henry / parts.l_henry[i] * farads - 1.0;
+        x[layout.drive(i)] = parts.drive_ampere[i] / cell.drive_ampere * farads / volt - 1.0;
+        x[layout.gain(i)] = parts.adc_gain[i] * volt / cell.adc_gain - 1.0;
+        x[layout.offset(i)] = parts.adc_offset[i];
+    }
+    x
+}
+
+/// Deviations that a calibration found.
+fn found(calibration: &Calibration, nominal: &Nominal) -> Vec<f64> {
+    let (layout, model, base) = (nominal.layout, calibration.model(), &nominal.model);
+    let mut x = vec![0.0; layout.count()];
+    for i in 0..layout.n {
+        let (cell, base_cell) = (&model.cells[i], &base.cells[i]);
+        for bit in 0..layout.self_bits {
+            x[layout.element(i, bit)] = model.selves[i][bit] / base.selves[i][bit] - 1.0;
+        }
+        x[layout.stray(i)] = (cell.stray_farad - base_cell.stray_farad) / nominal.lsb;
+        x[layout.conductance(i)] = base_cell.r_ohm / cell.r_ohm - 1.0;
+        x[layout.inverse_l(i)] = base_cell.l_henry / cell.l_henry - 1.0;
+        x[layout.drive(i)] = cell.drive_ampere / base_cell.drive_ampere - 1.0;
+        x[layout.gain(i)] = cell.adc_gain / base_cell.adc_gain - 1.0;
+        x[layout.offset(i)] = cell.adc_offset;
+    }
+    for (pair, bank) in model.couplings.iter().enumerate() {
+        for (bit, farad) in bank.iter().enumerate() {
+            x[layout.coupling(pair, bit)] = farad / base.couplings[pair][bit] - 1.0;
+        }
+    }
+    x
+}
+
+fn classes(layout: Layout) -> [(&'static str, std::ops::Range<usize>); 8] {
+    let (elements, n) = (layout.elements(), layout.n);
+    let cells = |class: usize| elements + class * n..elements + (class + 1) * n;
+    [
+        ("self elements", 0..layout.coupling(0, 0)),
+        ("coupling elements", layout.coupling(0, 0)..elements),
+        ("stray (LSB)", cells(0)),
+        ("1/R", cells(1)),
+        ("1/L", cells(2)),
+        ("drive", cells(3)),
+        ("ADC gain", cells(4)),
+        ("ADC offset (codes)", cells(5)),
+    ]
+}
+
+#[test]
+fn values_agree_with_the_parts() {
+    for (profile, seeds) in [("rev-b", 1..4), ("rev-a", 1..4), ("ideal", 1..2)] {
+        for seed in seeds {
+            let uri = format!("sim:profile={profile},seed={seed}");
+            let info = crate::open(&uri).unwrap().info().clone();
+            let nominal = Nominal::of(&info);
+            let start = std::time::Instant::now();
+            let calibration = calibrated(&uri).unwrap();
+            let took = start.elapsed();
+            let (truth, found) = (truth(profile, seed, &nominal), found(&calibration, &nominal));
+            let covariance = calibration.covariance();
+            let record = calibration.record();
+            println!(
+                "{uri}: {took:.2?}, {} ticks, sample variance × 12 {:.3}, χ² / ν {:.3}, p {:.2}",
+                record.ticks,
+                12.0 * record.fit.sample_variance,
+                record.fit.chi_squared / record.fit.degrees_of_freedom as f64,
+                record.fit.p_value,
+            );
+            for (name, range) in classes(nominal.layout) {
+                let count = range.len() as f64;
+                let rms = |value: &dyn Fn(usize) -> f64| {
+                    (range.clone().map(|at| value(at).powi(2)).sum::<f64>() / count).sqrt()
+                };
+                let sigma = |at: usize| covariance[[at, at]].sqrt();
+                let z = |at: usize| (found[at] - truth[at]) / sigma(at);
+                let worst = range.clone().map(|at| z(at).abs()).fold(0.0, f64::max);
+                println!(
+                    "  {name}: error {:.1e}, σ {:.1e}, z rms {:.2}, largest {worst:.2}",
+                    rms(&|at| found[at] - truth[at]),
+                    rms(&sigma),
+                    rms(&z),
+                );
+                // 5.5 σ: 4e-8 each, 1e-4 in all values of these boards together.
+                assert!(worst < 5.5, "{uri}: {name}");
+            }
+            for (at, noise) in record.cells.iter().map(|cell| cell.noise).enumerate() {
+                let z = (noise.value - 1.0) / noise.sigma;
+                assert!(z.abs() < 5.5, "{uri}: noise of cell {at} off by {z} σ");
+            }
+        }
+    }
+}
