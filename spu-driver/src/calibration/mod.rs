@@ -6,6 +6,8 @@
 
 mod file;
 mod store;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};

@@ -3,15 +3,9 @@
 use spu_sim::Profile;
 use spu_sim::analog::Parts;
 
-use super::global::{Layout, Nominal};
-use super::*;
-use crate::invert::Quiet;
-
-const NOW: u64 = 1_700_000_000;
-
-fn calibrated(uri: &str) -> Result<Calibration, CalibrateError> {
-    calibrate(crate::open(uri).unwrap().as_mut(), &CalibrateOptions::at(NOW), &Quiet)
-}
+use super::calibrated;
+use crate::calibrate::global::{Layout, Nominal};
+use crate::calibration::Calibration;
 
 /// Deviations of the true parts, in the gauges of a calibration.
 fn truth(profile: &str, seed: u64, nominal: &Nominal) -> Vec<f64> {
