@@ -1284,7 +1284,9 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Calibration memory: ADC gain in codes per volt, binary32; kept for the host, not applied"),
+        doc: text(
+            "Calibration memory: ADC gain in codes per volt, binary32; kept for the host, not applied",
+        ),
     },
     Register {
         name: text("NOISE_SEED"),

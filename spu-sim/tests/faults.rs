@@ -91,7 +91,9 @@ fn swapped_converters_show_each_others_cells() {
     let swapped = |good: &[AdcCode], pairs: &[(usize, usize)]| {
         let mut codes = good.to_vec();
         for row in codes.chunks_exact_mut(LANES) {
-            pairs.iter().for_each(|&(i, j)| row.swap(i, j));
+            for &(i, j) in pairs {
+                row.swap(i, j);
+            }
         }
         codes
     };

@@ -43,6 +43,7 @@ pub(crate) struct Calibrate {
     /// Measure nothing; show a calibration file, or without FILE the calibration that applies to the
     /// device
     #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["quick", "full"])]
+    #[expect(clippy::option_option, reason = "an option whose value may be left out")]
     show: Option<Option<PathBuf>>,
     /// Write a report with plots: one self-contained HTML file
     #[arg(long, value_name = "FILE")]

@@ -165,15 +165,12 @@ impl Answer for CalibrateAnswer {
         if let (Some(uri), Some(rung)) = (&self.uri, self.rung) {
             text += &format!("{uri}, {rung}\n");
         }
-        match &self.values {
-            Some(values) => text += &self.shown(values),
-            None => {
-                text += "not calibrated, nothing kept:\n";
-                text += &self
-                    .findings
-                    .iter()
-                    .map(|finding| format!("  FAIL  {}\n", finding.message))
-                    .collect::<String>();
+        if let Some(values) = &self.values {
+            text += &self.shown(values);
+        } else {
+            text += "not calibrated, nothing kept:\n";
+            for finding in &self.findings {
+                text += &format!("  FAIL  {}\n", finding.message);
             }
         }
         text + &written_lines(&self.files)
@@ -253,12 +250,19 @@ impl CalibrateAnswer {
 
 fn cells(values: &Values) -> String {
     let header = [
-        "cell", "R / Ω", "L / µH", "stray / pF", "drive / nA", "ADC codes/V", "offset / codes",
-        "noise", "f0 / kHz", "Q",
+        "cell",
+        "R / Ω",
+        "L / µH",
+        "stray / pF",
+        "drive / nA",
+        "ADC codes/V",
+        "offset / codes",
+        "noise",
+        "f0 / kHz",
+        "Q",
     ];
-    let scaled = |estimate: Estimate, unit: f64| {
-        uncertain(estimate.value / unit, estimate.sigma / unit)
-    };
+    let scaled =
+        |estimate: Estimate, unit: f64| uncertain(estimate.value / unit, estimate.sigma / unit);
     let rows: Vec<Vec<String>> = values
         .record
         .cells

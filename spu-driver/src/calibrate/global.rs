@@ -239,7 +239,9 @@ impl Nominal {
             }
         }
         let sum: f64 = elements.iter().sum();
-        elements.iter_mut().for_each(|weight| *weight /= sum);
+        for weight in &mut elements {
+            *weight /= sum;
+        }
         [elements, gains]
     }
 }
@@ -270,10 +272,8 @@ pub(super) fn combine(
     let gauges = nominal.gauges();
     let mut x = vec![0.0; count];
     for i in 0..layout.n {
-        let mean = |value: fn(&Local) -> &super::response::Lanes| {
-            fits.iter().map(|fit| value(&fit.local)[i]).sum::<f64>() / fits.len() as f64
-        };
-        x[layout.offset(i)] = mean(|local| &local.offset);
+        let sum: f64 = fits.iter().map(|fit| fit.local.offset[i]).sum();
+        x[layout.offset(i)] = sum / fits.len() as f64;
     }
     let mut solution = None;
     for iteration in 0..ITERATIONS {

@@ -10,7 +10,7 @@ use super::plausible::limit;
 use crate::board_model::BoardModel;
 use crate::device::{AcquirePlan, NullSink};
 use crate::error::Error;
-use crate::model::CellModel;
+use crate::model::{CellModel, Mode};
 use crate::plan::{SETTLE_RESIDUE, limit_gain};
 use crate::seeds::noise_seeds;
 
@@ -65,7 +65,7 @@ pub(super) fn measure(
             2.0_f64.mul_add(later, 1.0)
         })
         .collect();
-    let slowest = modes.iter().map(|mode| mode.slowest_rate()).fold(f64::INFINITY, f64::min);
+    let slowest = modes.iter().map(Mode::slowest_rate).fold(f64::INFINITY, f64::min);
     let settle = (-libm::log(SETTLE_RESIDUE) / (2.0 * slowest * model.period_s)).ceil();
     let longest = correlated.iter().fold(1.0, |m: f64, x| m.max(*x));
     let count = (EFFECTIVE * longest).ceil() as u32;

@@ -14,6 +14,8 @@
 //! A constant current ends in the inductors, so that the response to a step is the free response
 //! from `(y, ι) = (0, −d u)`: no input is needed, and it is exact between ticks too.
 
+#![expect(clippy::needless_range_loop, reason = "loops over lanes read like the formulae")]
+
 use spu_protocol::payload::load::MAX_CELLS;
 
 /// Lanes of the kernels. Cells that a board lacks are apart from the others.

@@ -42,8 +42,7 @@ pub(super) fn measure(
         let mut local = nominal.local(&nominal.model, programming);
         local.drive.iter_mut().zip(drives).for_each(|(drive, factor)| *drive *= factor);
         let c = nominal.model.capacitance(&programming.selves, &programming.couplings);
-        schedules
-            .push(schedule(&local, &c, &cell, most, TARGET * full).ok_or_else(|| not_definite())?);
+        schedules.push(schedule(&local, &c, &cell, most, TARGET * full).ok_or_else(not_definite)?);
         starts.push(local);
     }
     let runs = 2 * bench.info.cells as u64;

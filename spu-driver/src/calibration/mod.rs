@@ -421,6 +421,9 @@ impl Record {
         {
             return Err("a nominal value that cannot be".into());
         }
+        if self.temperature_c.is_some_and(|temperature| !temperature.is_finite()) {
+            return Err("a temperature that is not finite".into());
+        }
         if !self.covariance.iter().all(|value| value.is_finite()) {
             return Err("a covariance that is not finite".into());
         }

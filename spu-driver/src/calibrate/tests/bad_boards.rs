@@ -18,7 +18,7 @@ fn expect(profile: &str, faults: &[(&str, Finding)]) {
     for (fault, expected) in faults {
         for seed in [11, 12] {
             let uri = format!("sim:profile={profile},seed={seed},fault={fault}");
-            assert_eq!(findings(&uri), [expected.clone()], "{uri}");
+            assert_eq!(findings(&uri), std::slice::from_ref(expected), "{uri}");
         }
     }
 }
@@ -90,6 +90,28 @@ fn several_faults_are_all_named() {
     let error = CalibrateError::BadBoard { findings: all }.to_string();
     for part in ["cell 1 is dead", "cell 4 is stuck at code 7", "cells 5 and 6 are swapped"] {
         assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn channels_in_a_circle_are_told() {
+    let all = findings("sim:profile=rev-a,seed=3,fault=swapped-adc.0.1+swapped-adc.1.2");
+    assert_eq!(all.len(), 3, "{all:?}");
+    for cell in 0..3 {
+        let shown = all.iter().any(|finding| {
+            matches!(finding, Finding::ShownElsewhere { cell: found, shows: Some(other) }
+                if *found == cell && *other < 3 && *other != cell)
+        });
+        assert!(shown, "{cell}: {all:?}");
+    }
+}
+
+#[test]
+fn a_board_that_drifts_meanwhile_is_no_board_of_constant_values() {
+    for profile in ["rev-a", "rev-b"] {
+        // 1 % in the 30 ms of a calibration.
+        let all = findings(&format!("sim:profile={profile},seed=5,fault=drift-gain.2.0.3"));
+        assert!(matches!(all[..], [Finding::Misfit { .. }]), "{all:?}");
     }
 }
 
