@@ -203,7 +203,9 @@ impl From<CalibrateError> for Failure {
 impl From<CalibrationError> for Failure {
     fn from(error: CalibrationError) -> Self {
         let exit = match error {
-            CalibrationError::Write { .. } | CalibrationError::NoStore => Exit::Output,
+            CalibrationError::Write { .. }
+            | CalibrationError::NoStore
+            | CalibrationError::Conflict { .. } => Exit::Output,
             _ => Exit::Input,
         };
         Self::new(exit, error.to_string())

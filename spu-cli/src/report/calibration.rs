@@ -96,7 +96,8 @@ fn elements(banks: &[Vec<Estimate>], lsb: f64, what: &str) -> String {
             Point { series: index, value, sigma, tip }
         })
     });
-    figure(&points.collect::<Vec<_>>(), true, "Deviation of bank elements from nominal")
+    let order = format!("bank elements, {what} by {what}, bit by bit");
+    figure(&points.collect::<Vec<_>>(), true, &order, "Deviation of bank elements from nominal")
 }
 
 fn cells(record: &Record) -> String {
@@ -113,7 +114,8 @@ fn cells(record: &Record) -> String {
             Point { series: index, value, sigma, tip }
         })
     });
-    figure(&points.collect::<Vec<_>>(), true, "Deviation of the cells' values from nominal")
+    let order = "R, L, drive and ADC gain, cell by cell";
+    figure(&points.collect::<Vec<_>>(), true, order, "Deviation of the cells' values from nominal")
 }
 
 fn residuals(record: &Record) -> String {
@@ -122,10 +124,11 @@ fn residuals(record: &Record) -> String {
         let tip = format!("setting {setting}: {value:.4} codes, χ² {:.1}", fit.chi_squared);
         Point { series: 0, value, sigma: 0.0, tip }
     });
-    figure(&points.collect::<Vec<_>>(), false, "Residual of each bank setting")
+    let points: Vec<_> = points.collect();
+    figure(&points, false, "bank settings", "Residual of each bank setting")
 }
 
-fn figure(points: &[Point], share: bool, description: &str) -> String {
+fn figure(points: &[Point], share: bool, order: &str, description: &str) -> String {
     let ends = points.iter().flat_map(|point| {
         let bar = BAR * point.sigma;
         [point.value - bar, point.value + bar]
@@ -146,6 +149,6 @@ fn figure(points: &[Point], share: bool, description: &str) -> String {
         svg.marker(point.series, (at, y.at(point.value)), &point.tip);
     }
     let middle = f64::midpoint(LEFT, RIGHT);
-    svg.text("label", (middle, HEIGHT - 20.0), Anchor::Middle, "in order");
+    svg.text("label", (middle, HEIGHT - 20.0), Anchor::Middle, order);
     svg.finish(description)
 }

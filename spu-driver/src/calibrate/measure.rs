@@ -39,7 +39,7 @@ impl Trace {
         self.codes.iter().skip(cell).step_by(cells).copied()
     }
 
-    /// Largest |code − first code at rest| of a cell; a cell that does not move has 0.
+    /// Highest minus lowest code of a cell.
     pub(super) fn swing(&self, cell: usize, cells: usize) -> i32 {
         let (low, high) = self
             .of(cell, cells)
@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Leaves the board without noise and bias, at the nominal limit of its self terms.
+    /// Leaves the board without noise and bias, with all self terms connected.
     pub(super) fn rest(&mut self) -> Result<(), Error> {
         let top = ((1_u32 << self.info.raw.self_bits.min(15)) - 1) as i16;
         let programming = Programming {

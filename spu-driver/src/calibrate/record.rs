@@ -29,8 +29,7 @@ pub(super) struct Measurement<'a> {
 const RESOLVED: f64 = 0.25;
 
 impl Measurement<'_> {
-    /// The estimate whose deviation is `x`; `value` is the nominal value times `1 + x` to the power of
-    /// ±1, or `unit` times x beside it.
+    /// How far a deviation is inside its limits.
     fn margin(&self, at: usize, limits: &[(f64, f64)]) -> f64 {
         let (low, high) = limits[at];
         let x = self.solution.x[at];

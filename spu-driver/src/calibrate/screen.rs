@@ -7,7 +7,7 @@ use spu_protocol::code::full_scale_code;
 use super::findings::Finding;
 use super::global::Nominal;
 use super::local::pair;
-use super::measure::{Bench, Programming, Trace};
+use super::measure::{Bench, Programming};
 use super::response::{Schedule, responses};
 use crate::device::pair_index;
 use crate::error::Error;
@@ -19,7 +19,7 @@ const TARGET: f64 = 0.1;
 /// Part of its swing that a cell which is not driven may show.
 const STILL: f64 = 0.02;
 
-/// Swing of every cell for a step of each, in the units of nominal responses.
+/// Swing of every cell for a step of each.
 struct Look {
     /// `swings[input][output]`, in codes.
     swings: Vec<Vec<i32>>,
@@ -86,13 +86,9 @@ fn look(
         };
         look.swings.push((0..n).map(|cell| trace.swing(cell, n)).collect());
         look.bias.push(bias);
-        look.first = first(&trace, n);
+        look.first = trace.codes[..n].to_vec();
     }
     Ok(look)
-}
-
-fn first(trace: &Trace, n: usize) -> Vec<i16> {
-    trace.codes[..n].to_vec()
 }
 
 /// Two periods of the slowest nominal mode, in ticks.

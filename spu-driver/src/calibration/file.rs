@@ -80,6 +80,20 @@ pub enum CalibrationError {
         /// The time now.
         now: u64,
     },
+    /// A board of this serial number was of another profile before.
+    #[error(
+        "{}: the board of this serial number was of profile {was} and is of profile {is} now: it is \
+         another board or was changed; remove the file if that is meant",
+        path.display()
+    )]
+    Conflict {
+        /// The file of the calibration before.
+        path: PathBuf,
+        /// Its profile.
+        was: String,
+        /// The profile now.
+        is: String,
+    },
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {

@@ -7,7 +7,7 @@ use spu_protocol::regs;
 
 use super::Calibration;
 use super::file::CalibrationError;
-use crate::device::{BoardInfo, Deadline, Device};
+use crate::device::{BoardInfo, Deadline, Device, is_simulated};
 use crate::error::Error;
 
 /// Environment variable that names the folder of calibrations.
@@ -70,9 +70,12 @@ pub fn store_directory() -> Option<PathBuf> {
         .or_else(|| data().map(|data| data.join("spu").join("calibrations")))
 }
 
-/// The file of a board in a store.
-fn file_of(directory: &Path, serial: u64) -> PathBuf {
-    directory.join(format!("{serial:016x}.json"))
+/// The file of a board in a store: by serial number and profile, as simulated boards of one seed share
+/// their serial number.
+fn file_of(directory: &Path, serial: u64, profile: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let profile: String = profile.chars().map(plain).collect();
+    directory.join(format!("{serial:016x}-{profile}.json"))
 }
 
 impl Calibration {
@@ -87,13 +90,36 @@ impl Calibration {
     /// Keeps it in this folder, which is made if there is none; returns the file.
     ///
     /// # Errors
-    /// [`CalibrationError::Write`].
+    /// [`CalibrationError::Write`]; [`CalibrationError::Conflict`] if a board of this serial number was of
+    /// another profile before.
     pub fn store_in(&self, directory: &Path) -> Result<PathBuf, CalibrationError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| CalibrationError::Write { path: directory.into(), source })?;
-        let path = file_of(directory, self.record().board.serial);
+        let board = &self.record().board;
+        if !is_simulated(board.gateware_id) {
+            self.conflicts(directory)?;
+        }
+        let path = file_of(directory, board.serial, &board.profile);
         self.save(&path)?;
         Ok(path)
+    }
+}
+
+impl Calibration {
+    /// Whether a real board of this serial number has a calibration as another profile.
+    fn conflicts(&self, directory: &Path) -> Result<(), CalibrationError> {
+        let board = &self.record().board;
+        for (path, other) in all_in(directory) {
+            let was = &other.record().board;
+            if was.serial == board.serial && was.profile != board.profile {
+                return Err(CalibrationError::Conflict {
+                    path,
+                    was: was.profile.clone(),
+                    is: board.profile.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -143,7 +169,7 @@ pub fn find_in(
     match store {
         None => passed_over.push(CalibrationError::NoStore.to_string()),
         Some(store) => {
-            let path = file_of(store, info.serial);
+            let path = file_of(store, info.serial, &info.profile);
             let usable = Calibration::load(&path)
                 .and_then(|calibration| calibration.check(info, now).map(|()| calibration));
             match usable {
@@ -169,15 +195,21 @@ pub fn find_in(
 
 /// The file in a folder whose calibration has this hash.
 fn file_with(directory: &Path, id: u64) -> Option<(PathBuf, Calibration)> {
+    all_in(directory).find(|(_, calibration)| calibration.id() == id)
+}
+
+/// The usable files of a folder, by name.
+fn all_in(directory: &Path) -> impl Iterator<Item = (PathBuf, Calibration)> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
-        .ok()?
+        .into_iter()
+        .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     paths.sort();
-    paths.into_iter().find_map(|path| {
+    paths.into_iter().filter_map(|path| {
         let calibration = Calibration::load(&path).ok()?;
-        (calibration.id() == id).then_some((path, calibration))
+        Some((path, calibration))
     })
 }
 

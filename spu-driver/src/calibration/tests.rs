@@ -127,7 +127,7 @@ fn sources_are_taken_in_order_and_named() {
     assert_eq!(none.passed_over.len(), 3);
 
     let kept = one.store_in(&store).unwrap();
-    assert_eq!(kept, store.join(format!("{:016x}.json", info.serial)));
+    assert_eq!(kept, store.join(format!("{:016x}-rev-a.json", info.serial)));
     let found = find(&info, None, NOW).unwrap();
     assert_eq!((found.calibration, found.source), (Some(one.clone()), Source::Store(kept.clone())));
     assert_eq!(found.passed_over.len(), 2, "{:?}", found.passed_over);
@@ -157,6 +157,26 @@ fn sources_are_taken_in_order_and_named() {
     let found = find(&info, None, NOW).unwrap();
     assert_eq!(found.source, Source::None);
     assert!(found.passed_over[2].contains("not a calibration"), "{:?}", found.passed_over);
+}
+
+#[test]
+fn a_real_board_does_not_change_its_profile_unnoticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |profile: &str, gateware_id: u32| {
+        let mut record = calibration().record().clone();
+        record.board.profile = profile.into();
+        record.board.gateware_id = gateware_id;
+        Calibration::new(record).unwrap()
+    };
+    let kept = of("rev-a", 7).store_in(dir.path()).unwrap();
+    let error = of("rev-c/x", 7).store_in(dir.path()).unwrap_err();
+    assert!(matches!(&error, CalibrationError::Conflict { path, .. } if *path == kept), "{error}");
+    assert!(error.to_string().contains("profile rev-a and is of profile rev-c/x"), "{error}");
+    of("rev-a", 8).store_in(dir.path()).unwrap();
+    // Simulated boards of one seed share a serial number.
+    let simulated = u32::from_be_bytes(*b"SIM1");
+    of("rev-c/x", simulated).store_in(dir.path()).unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
 }
 
 #[test]

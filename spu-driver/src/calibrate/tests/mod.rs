@@ -2,6 +2,7 @@
 
 mod bad_boards;
 mod drift;
+mod responses;
 mod rigged;
 mod values;
 
