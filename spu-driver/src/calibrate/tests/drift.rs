@@ -15,8 +15,9 @@ fn options(profile: &str, seed: u64) -> SimOptions {
 
 #[test]
 fn boards_that_did_not_change_raise_no_alarm() {
-    for profile in ["rev-a", "rev-b", "ideal"] {
-        for seed in 21..25 {
+    // Boards of the profile ideal are all the same.
+    for (profile, boards) in [("rev-a", 4), ("rev-b", 4), ("ideal", 1)] {
+        for seed in 21..21 + boards {
             let uri = format!("sim:profile={profile},seed={seed}");
             let mut device = crate::open(&uri).unwrap();
             let calibration =
