@@ -6,6 +6,8 @@
 //! whether the copies agree.
 
 pub mod board_model;
+pub mod calibrate;
+pub mod calibration;
 pub mod client;
 pub mod device;
 pub mod discover;
@@ -31,6 +33,7 @@ pub mod seeds;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod sinks;
+mod spd;
 mod spread;
 pub mod stats;
 pub mod systematic;

@@ -2,6 +2,7 @@
 //!
 //! It shows no wall time and no date, so that the same run gives the same file.
 
+pub(crate) mod calibration;
 mod chart;
 mod convergence;
 mod entries;

@@ -1,5 +1,7 @@
 //! The verbs, one file each, and what they share.
 
+pub(crate) mod calibrate;
+pub(crate) mod calibrate_view;
 pub(crate) mod doctor;
 pub(crate) mod flash;
 pub(crate) mod image;
