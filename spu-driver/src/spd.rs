@@ -36,6 +36,12 @@ impl Cholesky {
         Some(Self { n, lower, scale })
     }
 
+    /// The root of A times `z`: of independent deviates, some with covariance A.
+    pub(crate) fn times(&self, z: &[f64]) -> Vec<f64> {
+        let row = |i: usize| &self.lower[i * self.n..=i * self.n + i];
+        (0..self.n).map(|i| dot(row(i), &z[..=i]) / self.scale[i]).collect()
+    }
+
     /// The solution of `A x = b`, in place.
     pub(crate) fn solve(&self, b: &mut [f64]) {
         let (n, lower) = (self.n, &self.lower);

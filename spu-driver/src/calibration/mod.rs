@@ -10,12 +10,16 @@ mod store;
 mod tests;
 
 use ndarray::Array2;
+use rand_core::SeedableRng as _;
+use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::board_model::{BoardModel, CellValues};
+use crate::board_model::{BoardModel, CellValues, MeasuredBoard};
 use crate::calibrate::global::Layout;
 use crate::device::BoardInfo;
+use crate::spd::Cholesky;
+use crate::spread::normal;
 
 pub use file::CalibrationError;
 pub use store::{Found, Source, find, find_in, store_directory, write_to_board};
@@ -257,6 +261,28 @@ impl Calibration {
             couplings: record.couplings.iter().map(bank).collect(),
             period_s: record.nominal.period_s,
         }
+    }
+
+    /// The board as planning and read-out take it, with so many draws from what the calibration leaves
+    /// open. The same calibration gives the same draws.
+    pub fn measured(&self, draws: usize) -> MeasuredBoard {
+        let covariance = self.covariance();
+        let n = covariance.nrows();
+        let lower = covariance.as_slice().and_then(|entries| Cholesky::new(entries, n));
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.id);
+        let draws = (0..draws).map(|_| {
+            let deviates: Vec<f64> = (0..n).map(|_| normal(&mut rng)).collect();
+            // Rounding may leave a covariance that is not quite one; then each value is on its own.
+            let shift = lower.as_ref().map_or_else(
+                || {
+                    let roots = covariance.diag().mapv(|v| v.max(0.0).sqrt());
+                    roots.iter().zip(&deviates).map(|(root, z)| root * z).collect()
+                },
+                |lower| lower.times(&deviates),
+            );
+            self.shifted(&shift)
+        });
+        MeasuredBoard { id: self.id, model: self.model(), draws: draws.collect() }
     }
 
     /// The board with its values off by these amounts, whose covariance is
