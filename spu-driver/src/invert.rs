@@ -14,13 +14,14 @@ use crate::error::Error;
 use crate::matrix::{MatrixError, SpdMatrix};
 use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
 use crate::readout::ReadOut;
+use crate::route::Taken;
 use crate::seeds::noise_seeds;
 use crate::stats::Replicates;
 
 /// Effective samples of the run that sets the noise gain.
 const PROBE_EFFECTIVE: u64 = 64;
 /// Most batches of a run.
-const MAX_BATCHES: u64 = 64;
+pub(crate) const MAX_BATCHES: u64 = 64;
 /// Fewest batches of a complete run.
 pub const MIN_BATCHES: u64 = 8;
 /// Fewest batches that a cancelled run must have to give a result.
@@ -126,8 +127,10 @@ pub struct Inversion {
     pub half_widths: Array2<f64>,
     /// Batches behind the intervals.
     pub replicates: Replicates,
-    /// How it was set up.
+    /// How it was set up. By the tridiagonal route this is the plan of the tridiagonal matrix.
     pub plan: InversionPlan,
+    /// How the matrix came onto the board.
+    pub route: Taken,
     /// Noise gain that was used.
     pub gain: GainCode,
     /// The board.
@@ -189,8 +192,20 @@ pub fn invert(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
+    let plan = InversionPlan::new(a, device.info(), &options.budget)?;
+    invert_planned(device, a, plan, options, progress)
+}
+
+/// Inverts `a` as planned; `options.budget` is in the plan.
+pub(crate) fn invert_planned(
+    device: &mut dyn Device,
+    a: &SpdMatrix,
+    plan: InversionPlan,
+    options: &InvertOptions,
+    progress: &dyn Progress,
+) -> Result<Inversion, OperationError> {
     let info = device.info().clone();
-    let plan = InversionPlan::new(a, &info, &options.budget)?;
+    let taken = Taken::by_scaling(a, &plan);
     let batches = batches(&plan)?;
     let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
     let (gain, sigma) = run.set_gain(&plan, &info)?;
@@ -198,7 +213,7 @@ pub fn invert(
     let measured = run.measure(&plan, batches, progress)?;
     let ledger = run.ledger;
     let uri = device.uri().to_owned();
-    assemble(plan, gain, info, uri, &readout, &measured, ledger)
+    assemble(plan, taken, gain, info, uri, &readout, &measured, ledger)
 }
 
 /// Number of batches.
@@ -425,8 +440,10 @@ fn moments(report: Report) -> Result<Moments, Error> {
     report.moments.ok_or_else(|| Error::Corrupt { what: "moments are missing".into() })
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one result, named at the only call")]
 fn assemble(
     plan: InversionPlan,
+    route: Taken,
     gain: GainCode,
     board: BoardInfo,
     uri: String,
@@ -471,6 +488,7 @@ fn assemble(
         inverse: whole.inverse,
         replicates,
         plan,
+        route,
         gain,
         calibration: board.calibration_id,
         board,

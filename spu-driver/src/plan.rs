@@ -82,13 +82,29 @@ impl InversionPlan {
     /// # Errors
     /// [`Error::Unsupported`] with every reason why the board cannot hold `a`.
     pub fn new(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Result<Self, Error> {
+        Self::among(a, info, budget, &Scaling::ALL)
+    }
+
+    /// As [`new`](Self::new), with one of these scalings only.
+    pub(crate) fn among(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        budget: &Budget,
+        scalings: &[Scaling],
+    ) -> Result<Self, Error> {
         let reasons = refusals(a, info, budget);
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
         let cell = CellModel::of(&info.raw);
-        let candidates = candidates(a, info.raw.coupling_signed == 1)
+        let mut candidates = candidates(a, info.raw.coupling_signed == 1)
             .map_err(|reasons| Error::Unsupported { reasons })?;
+        candidates.retain(|(scaling, _)| scalings.contains(scaling));
+        if candidates.is_empty() {
+            return Err(Error::Unsupported {
+                reasons: vec!["the matrix is not diagonally dominant as it is".into()],
+            });
+        }
         let Some(best) = candidates
             .into_iter()
             .filter_map(|(scaling, d)| Fit::best(a, info, scaling, &d))
@@ -106,6 +122,21 @@ impl InversionPlan {
             });
         };
         Ok(best.finish(a.n(), info, &cell, budget))
+    }
+
+    /// Ticks that it takes: settling, then sampling.
+    pub fn ticks(&self) -> u64 {
+        self.settle.saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
+    }
+
+    /// What the nominal board with these codes would give for A⁻¹ without noise, `s · D C⁻¹ D`,
+    /// `n × n`: digital, it tells what quantising the banks costs.
+    pub fn nominal_inverse(&self) -> Array2<f64> {
+        let inverse = crate::linalg::solve(&self.capacitance, &Array2::eye(self.n));
+        Array2::from_shape_fn((self.n, self.n), |(i, j)| {
+            let symmetric = 0.5 * (inverse[[i, j]] + inverse[[j, i]]);
+            self.farads * self.d[i] * symmetric * self.d[j]
+        })
     }
 
     /// Highest mode over sample clock.

@@ -23,6 +23,11 @@ pub enum Scaling {
     Perron,
 }
 
+impl Scaling {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::None, Self::UnitDiagonal, Self::Perron];
+}
+
 /// The scalings that make the matrix programmable.
 ///
 /// # Errors
@@ -47,7 +52,7 @@ pub(crate) fn candidates(
         return Err(vec![format!(
             "no diagonal scaling makes the matrix diagonally dominant{how}: its comparison matrix \
              (diagonal kept, −|a_ij| beside it) is not positive definite; add --damping of at least \
-             {:.3e}, or transform the matrix to tridiagonal form first",
+             {:.3e}, or take the tridiagonal route",
             shortfall(&comparison)
         )]);
     }
