@@ -8,7 +8,7 @@ use spu_driver::refine::{RefineMethod, Refinement, Work};
 use spu_driver::route::{Route, RouteChoice};
 
 use super::rows;
-use crate::text::{counted, digits, duration, facts, percent, si};
+use crate::text::{counted, duration, facts, percent, si};
 
 /// How the matrix comes onto the board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -183,9 +183,4 @@ pub(crate) fn error_parts(quantisation: f64, statistical: f64) -> String {
         percent(quantisation),
         percent(statistical)
     )
-}
-
-/// A number for a table.
-pub(crate) fn plain(x: f64) -> String {
-    digits(x)
 }

@@ -80,7 +80,7 @@ pub fn plan_blocks(
     let mut scatter = Vec::new();
     let mut samples = Vec::new();
     let mut elimination_flops = 0;
-    let leaf = &mut |first: usize, block: &Array2<f64>| {
+    let leaf = &mut |first: usize, block: &Array2<f64>| -> Result<Array2<f64>, Error> {
         let unusable = |why: String| Error::Unsupported {
             reasons: vec![format!("rows {first} to {}: {why}", first + block.nrows() - 1)],
         };
@@ -101,7 +101,8 @@ pub fn plan_blocks(
         samples.push((block.clone(), chosen.plan.effective * copies.get() as f64));
         Ok(inverse)
     };
-    let inverse = schur::invert(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;
+    let inverse =
+        schur::invert::<Error>(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;
     let size = frobenius(&inverse);
     let (shift, more) = propagate::quantisation(&inverse, &scatter);
     let mut squared = 0.0;

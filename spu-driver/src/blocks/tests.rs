@@ -152,7 +152,7 @@ fn the_quantisation_of_the_leaves_tells_the_rest() {
 
 #[test]
 fn a_silent_cell_names_the_rows() {
-    let mut devices = open_copies("sim:profile=ideal,fault=dead-cell.2", 1).unwrap();
+    let mut devices = open_copies("sim:profile=ideal,fault=stuck-adc.2.100", 1).unwrap();
     let a = random_spd(12, 5.0, 8);
     let mut boards = Boards::new(&mut devices, effective(2000, 5));
     let error = invert_blocks(&mut boards, &a, &Quiet).unwrap_err();

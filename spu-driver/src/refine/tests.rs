@@ -75,7 +75,9 @@ fn a_start_that_is_too_far_off_is_refused_with_its_radius() {
 
 #[test]
 fn what_rounding_forbids_ends_with_the_floor() {
-    let a = SpdMatrix::new(&array![[1.0, 0.999_999], [0.999_999, 1.0]], 0.0).unwrap();
+    // Hilbert's matrix, of condition 4.8e5.
+    let a = Array2::from_shape_fn((5, 5), |(i, j)| 1.0 / (i + j + 1) as f64);
+    let a = SpdMatrix::new(&a, 0.0).unwrap();
     let start = exact_inverse(&a) * 1.1;
     with_boards("sim", |boards| {
         let method = RefineMethod::NewtonSchulz;
@@ -84,7 +86,7 @@ fn what_rounding_forbids_ends_with_the_floor() {
         assert!(reached > 1e-15 && reached < 1e-6, "{reached}");
     });
     let method = VectorMethod::ConjugateGradient;
-    let error = refine_vector(&a, &[1.0, 1.0 / 3.0], &start, 1e-17, method).unwrap_err();
+    let error = refine_vector(&a, &[1.0, 0.3, -0.7, 2.0, 0.1], &start, 1e-17, method).unwrap_err();
     assert!(matches!(error, RefineError::Stalled { .. }), "{error}");
 }
 

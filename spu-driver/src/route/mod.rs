@@ -14,6 +14,7 @@
 //! and, by transformations, digital work; both are predicted before anything runs.
 
 mod splitting;
+mod tridiagonal;
 
 use ndarray::Array2;
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::device::{BoardInfo, Device};
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress, invert_planned};
 use crate::linalg::large::{contraction, symmetrised};
-use crate::linalg::tridiagonal::{tridiagonalise, tridiagonalise_flops};
+use crate::linalg::tridiagonal::tridiagonalise_flops;
 use crate::linalg::{product, relative_error, solve};
 use crate::matrix::SpdMatrix;
 use crate::plan::{Budget, InversionPlan};
@@ -152,7 +153,7 @@ impl RoutePlan {
     ) -> Result<Self, Error> {
         let scalings: &[Scaling] = match route {
             Route::Direct => &[Scaling::None],
-            Route::Scaled => &[Scaling::UnitDiagonal, Scaling::Perron],
+            Route::Scaled => &[Scaling::UnitDiagonal, Scaling::Perron, Scaling::Resolvent],
             Route::Tridiagonal | Route::Splitting => &Scaling::ALL,
         };
         let plan = InversionPlan::among(&on_board, info, budget, scalings)?;
@@ -171,7 +172,7 @@ impl RoutePlan {
             ticks,
             seconds: ticks as f64 * info.sample_period_s(),
             flops: if basis.is_some() {
-                tridiagonalise_flops(n) + restore_flops(n)
+                transform_flops(n) + restore_flops(n)
             } else {
                 0
             },
@@ -272,9 +273,8 @@ pub fn plan_route(
     let (on_board, basis) = match route {
         Route::Direct | Route::Scaled => (a.clone(), None),
         Route::Tridiagonal => {
-            let reduced = tridiagonalise(a.entries());
-            let t = SpdMatrix::new(&reduced.matrix(), 0.0).map_err(not_definite)?;
-            (t, Some(reduced.basis))
+            let (t, basis) = tridiagonal::best(a).map_err(not_definite)?;
+            (t, Some(basis))
         }
         Route::Splitting => {
             let m = splitting::majorant(a, info.raw.coupling_signed == 1);
@@ -390,7 +390,7 @@ pub fn invert_by(
             part.inverse = turn(&part.inverse);
         }
         let turned = 1 + result.replicates.len() + result.convergence.len();
-        flops = tridiagonalise_flops(n) + turned as u64 * restore_flops(n);
+        flops = transform_flops(n) + turned as u64 * restore_flops(n);
     }
     result.route =
         Taken { route: chosen.route, quantisation_error: chosen.quantisation_error, flops };
@@ -403,6 +403,11 @@ fn restore(basis: Option<&Array2<f64>>, x: &Array2<f64>) -> Array2<f64> {
         None => x.clone(),
         Some(q) => symmetrised(&product(&product(q, x), &q.t())),
     }
+}
+
+/// Every coordinate is tried as the first one.
+fn transform_flops(n: usize) -> u64 {
+    n as u64 * tridiagonalise_flops(n)
 }
 
 fn restore_flops(n: usize) -> u64 {
