@@ -305,7 +305,7 @@ impl Answer for PlanAnswer {
 fn whole_text(
     device: (&'static str, String),
     n: usize,
-    (route, routes, impossible): (&str, &[RouteView], &[Impossible]),
+    (route, routes, impossible): (&'static str, &[RouteView], &[Impossible]),
     plan: &PlanView,
 ) -> String {
     let taken = routes.iter().find(|view| view.route == route);
