@@ -64,8 +64,7 @@ pub(crate) fn candidates(
 }
 
 /// Shares of the smallest eigenvalue that μ is tried at.
-const SHARES: [f64; 12] =
-    [-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 0.8, 0.95];
+const SHARES: [f64; 12] = [-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 0.8, 0.95];
 
 /// The best `d = U x` with `(U⟨A⟩U − μ I) x = 1`, `U_ii = a_ii^(−1/2)`, over several μ.
 ///

@@ -96,9 +96,8 @@ pub fn solve(
         flops = refined.work.flops;
     }
     let digital_wall = started.elapsed();
-    let plain_work = refine.and_then(|refine| {
-        conjugate_gradient(a, b, refine.tolerance).ok().map(|found| found.work)
-    });
+    let plain_work = refine
+        .and_then(|refine| conjugate_gradient(a, b, refine.tolerance).ok().map(|found| found.work));
     let best = refinement.as_ref().unwrap_or(&plain);
     Ok(Solution {
         x: best.x.clone(),

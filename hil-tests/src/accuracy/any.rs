@@ -73,9 +73,8 @@ pub fn haar_log(n: usize, condition: f64, seed: u64) -> Result<SpdMatrix> {
     }
     let last = (n.max(2) - 1) as f64;
     let basis = Array2::from_shape_fn((n, n), |(i, j)| rows[i][j]);
-    let scaled = Array2::from_shape_fn((n, n), |(i, j)| {
-        rows[i][j] * condition.powf(i as f64 / last)
-    });
+    let scaled =
+        Array2::from_shape_fn((n, n), |(i, j)| rows[i][j] * condition.powf(i as f64 / last));
     Ok(SpdMatrix::new(&multiply(&basis.t(), &scaled), 0.0)?)
 }
 
@@ -305,8 +304,8 @@ pub fn refined(
     for index in 0..matrices as u64 {
         let a = haar_log(8, 100.0_f64.powf(uniform(&mut rng)), seed + index)?;
         let mut devices = open_copies(uri, 1)?;
-        let mut boards = Boards::new(&mut devices, options(effective, seed + index))
-            .by(RouteChoice::Refined);
+        let mut boards =
+            Boards::new(&mut devices, options(effective, seed + index)).by(RouteChoice::Refined);
         let Ok(start) = invert_blocks(&mut boards, &a, &Quiet) else {
             found.refused += 1;
             continue;

@@ -8,7 +8,7 @@ use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport};
 
 use super::invert_view::PhasesView;
 use super::route::{error_parts, flops};
-use crate::text::{count, counted, duration, facts};
+use crate::text::{count, counted, duration};
 
 /// How an inverse came about in blocks.
 #[derive(Debug, Serialize)]
@@ -56,12 +56,12 @@ impl BlocksView {
     }
 
     /// Names and values, as text.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let routes = routes(self.leaves.iter().map(|leaf| leaf.route.name()));
         let largest = self.leaves.iter().map(|leaf| leaf.rows).max().unwrap_or(0);
         let phases = &self.phases_s;
         let parts = &self.digital_flops;
-        facts(&[
+        vec![
             (
                 "blocks",
                 format!(
@@ -106,7 +106,7 @@ impl BlocksView {
                     flops(self.cholesky_flops)
                 ),
             ),
-        ])
+        ]
     }
 }
 

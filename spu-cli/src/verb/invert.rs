@@ -167,8 +167,7 @@ impl Invert {
         let mut boards = Boards::new(devices, options).by(choice);
         let result = invert_blocks(&mut boards, a, meter)?;
         let reference = a.digital_inverse();
-        let mut answer =
-            LargeAnswer::new(&self.matrix, a, &result, &reference, uris, self.seed);
+        let mut answer = LargeAnswer::new(&self.matrix, a, &result, &reference, uris, self.seed);
         let mut inverse = result.inverse;
         if let Some(tolerance) = self.refine {
             let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;

@@ -71,7 +71,8 @@ impl LargeAnswer {
 
 impl Answer for LargeAnswer {
     fn text(&self) -> String {
-        let head = facts(&[("device", format!("{}, {}", self.uris.join(", "), self.rung))]);
+        let mut head = vec![("device", format!("{}, {}", self.uris.join(", "), self.rung))];
+        head.extend(self.blocks.facts());
         let corner = |matrix: &[Vec<f64>]| -> Vec<Vec<f64>> {
             matrix.iter().take(SHOWN).map(|row| row[..SHOWN.min(row.len())].to_vec()).collect()
         };
@@ -79,10 +80,10 @@ impl Answer for LargeAnswer {
         let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
         let refined = self.refinement.as_ref().map_or(String::new(), RefineView::text);
         format!(
-            "Inverse of {}\n{head}{}\nA⁻¹{scale}, first rows and columns{} (0.412(13) is 0.412 ± 0.013, \
+            "Inverse of {}\n{}\nA⁻¹{scale}, first rows and columns{} (0.412(13) is 0.412 ± 0.013, \
              95 %)\n{}{refined}\n{} off the digital reference{}; {} in all\n{}\n{}",
             self.matrix.line(),
-            self.blocks.text(),
+            facts(&head),
             if self.refinement.is_some() { " before refinement" } else { "" },
             table(&vec![""; SHOWN.min(self.matrix.n)], &cells),
             percent(self.error_against_reference),

@@ -123,8 +123,7 @@ impl RefineView {
 
     /// The part of the text that tells of it.
     pub(crate) fn text(&self) -> String {
-        let (first, last) =
-            (self.residuals.first().copied(), self.residuals.last().copied());
+        let (first, last) = (self.residuals.first().copied(), self.residuals.last().copied());
         let residual = |x: Option<f64>| x.map_or("–".into(), |x| format!("{x:.1e}"));
         let mut all = vec![
             (
@@ -147,7 +146,10 @@ impl RefineView {
             ),
         ];
         if self.reads > 0 {
-            all.push(("board", format!("{} after the first", counted(self.reads, "read", "reads"))));
+            all.push((
+                "board",
+                format!("{} after the first", counted(self.reads, "read", "reads")),
+            ));
         }
         let start = match self.from_digital_start {
             None => "does not get there".into(),

@@ -210,10 +210,7 @@ fn read_vector(path: &Path) -> Result<Vec<f64>, Failure> {
     if rows != 1 && columns != 1 {
         return Err(Failure::new(
             Exit::Input,
-            format!(
-                "{}: b is {rows} × {columns}; give one column or one row",
-                path.display()
-            ),
+            format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
         ));
     }
     Ok(entries.iter().copied().collect())
@@ -252,10 +249,11 @@ impl Answer for SolveAnswer {
             ));
         } else {
             all.push((
-                "digital",
-                format!("product and residual: {}", flops(self.digital_flops)),
+                "product",
+                format!("with its residual {}, digital", flops(self.digital_flops)),
             ));
         }
+        all.extend(self.inverse.facts());
         let shown = self.x.len().min(SHOWN);
         let column = |values: &[f64]| -> Vec<Vec<f64>> {
             values[..shown].iter().map(|x| vec![*x]).collect()
@@ -282,11 +280,10 @@ impl Answer for SolveAnswer {
             String::new()
         };
         format!(
-            "Solution of A x = b, A = {}, b = {}\n{}{}\n{scale}\n{}{more}\n{unrefined}{} in all\n{}",
+            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{}{more}\n{unrefined}{} in all\n{}",
             self.matrix.line(),
             self.vector,
             facts(&all),
-            self.inverse.text(),
             table(&[""], &cells),
             duration(self.wall_s),
             written_lines(&self.files)

@@ -69,11 +69,7 @@ impl<'a> Boards<'a> {
     }
 
     /// A run of so many leaves.
-    pub(super) fn run<'b>(
-        &'b mut self,
-        leaves: usize,
-        progress: &'b dyn Progress,
-    ) -> BlockRun<'b> {
+    pub(super) fn run<'b>(&'b mut self, leaves: usize, progress: &'b dyn Progress) -> BlockRun<'b> {
         let copies = self.devices.len();
         let budget = share(&self.options.budget, copies);
         BlockRun {
@@ -145,8 +141,11 @@ impl BlockRun<'_> {
         block: &Array2<f64>,
     ) -> Result<Array2<f64>, BlockError> {
         let last = first + block.nrows() - 1;
-        let a = SpdMatrix::new(block, 0.0)
-            .map_err(|source| BlockError::NotDefinite { first, last, source })?;
+        let a = SpdMatrix::new(block, 0.0).map_err(|source| BlockError::NotDefinite {
+            first,
+            last,
+            source,
+        })?;
         let started = Instant::now();
         let reads = self.read(&a).map_err(|source| match source {
             OperationError::Device(Error::Cancelled) => BlockError::from(Error::Cancelled),
@@ -177,12 +176,11 @@ impl BlockRun<'_> {
                 .enumerate()
                 .map(|(copy, device)| {
                     let copy = options.copy + copy as u32;
-                    let options = InvertOptions { copy, seed, ..options };
+                    let options = InvertOptions { seed, copy, ..options };
                     let progress = &progress;
                     scope.spawn(move || {
                         let chosen = choose_route(a, device.info(), &options.budget, choice)?;
-                        let inversion =
-                            invert_by(device.as_mut(), a, &chosen, &options, progress)?;
+                        let inversion = invert_by(device.as_mut(), a, &chosen, &options, progress)?;
                         Ok(Read { inversion, nominal: chosen.nominal_inverse() })
                     })
                 })

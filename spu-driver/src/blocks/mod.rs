@@ -12,7 +12,7 @@
 //! counted. Leaves follow from each other, so they are read in turn, each by all copies at once.
 //!
 //! **Errors.** What a leaf's error does is exact: every formula uses B in place of P⁻¹, so the result
-//! is the inverse of `A + Δ` with Δ block diagonal and `Δ_k = B_k⁻¹ − S_k` on leaf k, S_k the Schur
+//! is the inverse of `A + Δ` with Δ block diagonal and `Δ_k = B_k⁻¹ − S_k` on leaf k, `S_k` the Schur
 //! complement that the leaf was given. To first order the error is `−X Δ X`, X the result; leaves
 //! have independent noise, so the squares of what each leaf's batches give add up. Intervals come
 //! from that, and so does the error that quantising the banks leaves.

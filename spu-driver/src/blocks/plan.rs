@@ -101,8 +101,7 @@ pub fn plan_blocks(
         samples.push((block.clone(), chosen.plan.effective * copies.get() as f64));
         Ok(inverse)
     };
-    let inverse =
-        schur::invert::<Error>(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;
+    let inverse = schur::invert::<Error>(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;
     let size = frobenius(&inverse);
     let (shift, more) = propagate::quantisation(&inverse, &scatter);
     let mut squared = 0.0;

@@ -13,7 +13,7 @@ use crate::stats::{CONFIDENCE, student_quantile};
 pub(crate) struct LeafScatter {
     /// First row.
     pub(crate) first: usize,
-    /// `B⁻¹ δ_b B⁻¹` for the deviation δ_b of each batch b; the squares of all deviations add up to
+    /// `B⁻¹ δ_b B⁻¹` for the deviation `δ_b` of each batch b; the squares of all deviations add up to
     /// the variance of the leaf's inverse B.
     pub(crate) noise: Vec<Array2<f64>>,
     /// Degrees of freedom of the noise.

@@ -4,6 +4,9 @@ use ndarray::{Array2, ArrayRef2, s};
 
 use crate::linalg::large::{multiply, multiply_flops, symmetrised};
 
+/// Inverts a block, given the number of its first row in the whole.
+type Leaf<'a, E> = dyn FnMut(usize, &Array2<f64>) -> Result<Array2<f64>, E> + 'a;
+
 /// Inverts `a`, whose first row is row `first` of the whole, with `leaf` for blocks of at most `size`
 /// rows. Adds the operations between leaves to `flops`.
 pub(super) fn invert<E>(
@@ -11,7 +14,7 @@ pub(super) fn invert<E>(
     size: usize,
     first: usize,
     flops: &mut u64,
-    leaf: &mut dyn FnMut(usize, &Array2<f64>) -> Result<Array2<f64>, E>,
+    leaf: &mut Leaf<'_, E>,
 ) -> Result<Array2<f64>, E> {
     let n = a.nrows();
     if n <= size {

@@ -91,7 +91,8 @@ fn the_scatter_of_the_leaves_tells_the_error_of_the_whole() {
         let mut boards = Boards::new(&mut devices, effective(4000, 70 + seed));
         let result = invert_blocks(&mut boards, &a, &Quiet).unwrap();
         let exact = exact_inverse(&a);
-        ratio += (relative_error(&result.inverse, &exact) / result.statistical_error).powi(2) / 12.0;
+        ratio +=
+            (relative_error(&result.inverse, &exact) / result.statistical_error).powi(2) / 12.0;
         for i in 0..20 {
             for j in i..20 {
                 let error = (result.inverse[[i, j]] - exact[[i, j]]).abs();
@@ -121,8 +122,7 @@ fn plans_predict_the_error_and_the_ticks() {
         let options = effective(20_000, 170 + seed);
         let copies = NonZeroUsize::new(2).unwrap();
         let choice = RouteChoice::Auto;
-        let plan =
-            plan_blocks(&a, devices[0].info(), &options.budget, choice, copies).unwrap();
+        let plan = plan_blocks(&a, devices[0].info(), &options.budget, choice, copies).unwrap();
         let result = invert_blocks(&mut Boards::new(&mut devices, options), &a, &Quiet).unwrap();
         assert_eq!(plan.leaves.len(), result.leaves.len());
         let squared = (result.statistical_error / plan.statistical_error).powi(2);

@@ -40,8 +40,8 @@ pub fn tridiagonalise(a: &ArrayRef2<f64>) -> Tridiagonal {
     for (k, reflection) in reflections.iter().enumerate().rev() {
         let first = k + 1;
         for j in first..n {
-            let dot = (first..n)
-                .fold(0.0, |sum, i| reflection.v[i - first].mul_add(basis[[i, j]], sum));
+            let dot =
+                (first..n).fold(0.0, |sum, i| reflection.v[i - first].mul_add(basis[[i, j]], sum));
             for i in first..n {
                 basis[[i, j]] =
                     (-reflection.beta * dot).mul_add(reflection.v[i - first], basis[[i, j]]);
@@ -97,7 +97,8 @@ fn reduce(a: &ArrayRef2<f64>) -> Reduced {
             continue;
         }
         // Scaled, so that no square overflows or vanishes.
-        let norm = v.iter().fold(0.0, |sum: f64, x| (x / size).mul_add(x / size, sum)).sqrt() * size;
+        let norm =
+            v.iter().fold(0.0, |sum: f64, x| (x / size).mul_add(x / size, sum)).sqrt() * size;
         let alpha = if v[0] > 0.0 { -norm } else { norm };
         v[0] -= alpha;
         for x in &mut v {

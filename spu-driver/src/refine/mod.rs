@@ -2,7 +2,7 @@
 //!
 //! - **Newton–Schulz** (Schulz 1933): `X ← X (2 I − A X)`. It squares the residual with each step and
 //!   asks nothing more of the board: what comes out is *digital, board-started*.
-//! - **Fresh reads**: `X ← X + B_k (I − A X)` with a new read B_k of the board in each round: digital
+//! - **Fresh reads**: `X ← X + B_k (I − A X)` with a new read `B_k` of the board in each round: digital
 //!   residual, analog correction. Each round shrinks the error by about the error of a read.
 //!
 //! Both converge exactly if the spectral radius of `I − A X₀` (of `I − A B_k`) is below 1. The residual
@@ -21,8 +21,8 @@ use crate::linalg::frobenius;
 use crate::linalg::large::{contraction, multiply, multiply_flops, symmetrised};
 use crate::matrix::SpdMatrix;
 
-pub(crate) use vector::{check as check_vector, first_step};
 pub use vector::{VectorMethod, VectorRefinement, conjugate_gradient, refine_vector};
+pub(crate) use vector::{check as check_vector, first_step};
 
 /// Most steps of a refinement, far beyond what one that converges needs.
 const MAX_STEPS: usize = 200;

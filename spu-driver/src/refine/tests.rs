@@ -7,9 +7,12 @@ use crate::plan::Budget;
 use crate::route::exact_inverse;
 
 fn spd() -> SpdMatrix {
-    let a = array![[2.0, 0.5, -0.3, 0.0], [0.5, 1.5, 0.4, 0.1], [-0.3, 0.4, 1.0, 0.2], [
-        0.0, 0.1, 0.2, 3.0
-    ]];
+    let a = array![
+        [2.0, 0.5, -0.3, 0.0],
+        [0.5, 1.5, 0.4, 0.1],
+        [-0.3, 0.4, 1.0, 0.2],
+        [0.0, 0.1, 0.2, 3.0]
+    ];
     SpdMatrix::new(&a, 0.0).unwrap()
 }
 

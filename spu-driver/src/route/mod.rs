@@ -171,11 +171,7 @@ impl RoutePlan {
             contraction: (1.0 + bias).mul_add(noise, bias),
             ticks,
             seconds: ticks as f64 * info.sample_period_s(),
-            flops: if basis.is_some() {
-                transform_flops(n) + restore_flops(n)
-            } else {
-                0
-            },
+            flops: if basis.is_some() { transform_flops(n) + restore_flops(n) } else { 0 },
             on_board,
             plan,
             basis,

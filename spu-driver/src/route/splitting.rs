@@ -12,7 +12,7 @@ const STEPS: u32 = 16;
 /// Axelsson and Kolotilina 1994): couplings that a board cannot have are taken out, wholly or in
 /// part, and their size is added to both diagonals.
 ///
-/// `M − A` is a sum of `θ |a_ij| [[1, −s], [−s, 1]]`, s the sign of a_ij, so it is positive
+/// `M − A` is a sum of `θ |a_ij| [[1, −s], [−s, 1]]`, s the sign of `a_ij`, so it is positive
 /// semi-definite and all eigenvalues of `M⁻¹ A` lie in (0, 1]: refinement by M⁻¹ converges.
 /// Without signs, positive entries go (θ = 1) and what is left is an M-matrix. With signs, the
 /// least θ, in sixteenths and the same for all entries, that makes M programmable is taken.
@@ -52,14 +52,10 @@ mod tests {
 
     #[test]
     fn the_majorant_is_programmable_and_above() {
-        let a = SpdMatrix::new(
-            &array![[1.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 1.0]],
-            0.0,
-        )
-        .expect("positive definite");
-        let dense =
-            SpdMatrix::new(&array![[1.0, 0.6, 0.6], [0.6, 1.0, 0.6], [0.6, 0.6, 1.0]], 0.0)
-                .expect("positive definite");
+        let a = SpdMatrix::new(&array![[1.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 1.0]], 0.0)
+            .expect("positive definite");
+        let dense = SpdMatrix::new(&array![[1.0, 0.6, 0.6], [0.6, 1.0, 0.6], [0.6, 0.6, 1.0]], 0.0)
+            .expect("positive definite");
         for (a, signed) in [(&a, false), (&a, true), (&dense, true), (&dense, false)] {
             let m = majorant(a, signed);
             let (gap, _) = symmetric_eigen(&(m.clone() - a.entries()));

@@ -113,11 +113,8 @@ fn intervals_hold_in_the_coordinates_of_the_matrix() {
 #[test]
 fn every_usable_route_gives_the_same_inverse() {
     let mut device = open("sim:profile=ideal").unwrap();
-    let a = SpdMatrix::new(
-        &array![[2.0, -0.5, 0.3], [-0.5, 1.5, 0.2], [0.3, 0.2, 1.0]],
-        0.0,
-    )
-    .unwrap();
+    let a =
+        SpdMatrix::new(&array![[2.0, -0.5, 0.3], [-0.5, 1.5, 0.2], [0.3, 0.2, 1.0]], 0.0).unwrap();
     let exact = exact_inverse(&a);
     for route in [Route::Direct, Route::Scaled, Route::Tridiagonal] {
         let choice = RouteChoice::Only(route);
