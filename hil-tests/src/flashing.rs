@@ -119,7 +119,7 @@ pub fn kills(times: u32, seed: u64) -> anyhow::Result<Kills> {
         let file = packed(&payload, BoardId::Mps2An386, next);
         let update = Image::check(&file)?;
         let moment = whole.mul_f64(1.1 * (f64::from(rng.next_u32()) / f64::from(u32::MAX)));
-        let id = device.link_mut().emulator().process_id();
+        let id = device.link_mut().emulator().process_id()?;
         let killer = thread::spawn(move || {
             thread::sleep(moment);
             // It may have ended, and then nothing is to be killed.

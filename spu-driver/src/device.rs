@@ -334,6 +334,17 @@ pub struct Phases {
     pub decode: Duration,
 }
 
+impl Phases {
+    /// Adds the times of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.encode += other.encode;
+        self.program += other.program;
+        self.acquire += other.acquire;
+        self.transfer += other.transfer;
+        self.decode += other.decode;
+    }
+}
+
 /// Result of an acquisition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {

@@ -78,8 +78,11 @@ pub struct EnsembleInversion {
     pub errors: Vec<Option<f64>>,
     /// Every pair of copies that gave a result.
     pub pairs: Vec<Pair>,
-    /// Mean over the copies that are no outliers.
+    /// Mean over the copies that are no outliers, each by its [weight](Self::weights).
     pub mean: Array2<f64>,
+    /// Weight of each copy in the mean, 0 for one that is left out: inverse to the square of the error
+    /// that is expected of it, by samples, calibration and quantisation.
+    pub weights: Vec<f64>,
     /// Relative Frobenius error of the mean against the reference.
     pub mean_error: f64,
     /// Where the errors come from; needs two copies.
@@ -121,7 +124,7 @@ pub fn invert_copies_by(
             .iter_mut()
             .enumerate()
             .map(|(copy, device)| {
-                let options = InvertOptions { copy: options.copy + copy as u32, ..*options };
+                let options = InvertOptions { copy: options.copy + copy as u32, ..options.clone() };
                 scope.spawn(move || invert_any(device.as_mut(), a, &options, choice, progress))
             })
             .collect();
@@ -154,13 +157,19 @@ pub(crate) fn compare(
             .find_map(Result::err)
             .unwrap_or_else(|| Error::Unsupported { reasons: vec!["no copies".into()] }.into()));
     };
-    let spread = if valid.len() > 1 { distance_limit(&first.plan, &first.board) } else { 0.0 };
+    // Calibrated copies have no spread: each is read by its own values.
+    let calibrated = valid.iter().all(|(_, inversion)| inversion.calibration.is_some());
+    let spread = if valid.len() > 1 && !calibrated {
+        distance_limit(&first.plan, &first.board)
+    } else {
+        0.0
+    };
     let pairs = pairs(&valid, spread);
     let silent: Vec<usize> = (0..copies.len()).filter(|index| copies[*index].is_err()).collect();
     let cut_short =
         |index: &usize| matches!(copies[*index], Err(OperationError::Device(Error::Cancelled)));
-    let comparable = copies.len() > 1 && !silent.iter().any(cut_short);
-    let verdict = comparable.then(|| judge(copies.len(), &pairs, &silent));
+    let judged = copies.len() > 1 && !silent.iter().any(cut_short);
+    let verdict = judged.then(|| judge(copies.len(), &pairs, &silent));
     let excluded: &[usize] = match &verdict {
         Some(Verdict::Outlier { copies }) => copies,
         _ => &[],
@@ -170,11 +179,16 @@ pub(crate) fn compare(
         .filter(|(index, _)| !excluded.contains(index))
         .map(|(_, inversion)| *inversion)
         .collect();
-    let mut mean = Array2::zeros(reference.dim());
-    for inversion in &used {
-        mean += &inversion.inverse;
+    let mut weights = vec![0.0; copies.len()];
+    for (index, inversion) in valid.iter().filter(|(index, _)| !excluded.contains(index)) {
+        weights[*index] = 1.0 / expected_square(inversion);
     }
-    mean /= used.len() as f64;
+    let total: f64 = weights.iter().sum();
+    let mut mean = Array2::zeros(reference.dim());
+    for (index, inversion) in &valid {
+        weights[*index] /= total;
+        mean += &(&inversion.inverse * weights[*index]);
+    }
     let errors = copies
         .iter()
         .map(|r| Some(relative_error(&r.as_ref().ok()?.inverse, &reference)))
@@ -186,8 +200,36 @@ pub(crate) fn compare(
         bias: (used.len() > 1).then(|| split(&used, &mean, &reference)),
         verdict,
         mean,
+        weights,
         reference,
         copies,
+    })
+}
+
+/// Squared Frobenius error that is expected of a result, as far as it is known.
+fn expected_square(inversion: &Inversion) -> f64 {
+    let calibration =
+        inversion.systematic.calibration.as_ref().map_or(0.0, |sd| frobenius(sd).powi(2));
+    let quantisation = frobenius(&inversion.systematic.quantisation).powi(2);
+    inversion.replicates.squared_error() + calibration + quantisation
+}
+
+/// What is compared with other copies: calibrated, without the quantisation that is this copy's own.
+fn comparable(inversion: &Inversion) -> Array2<f64> {
+    match inversion.calibration {
+        Some(_) => &inversion.inverse - &inversion.systematic.quantisation,
+        None => inversion.inverse.clone(),
+    }
+}
+
+/// Affine distance that the uncertainty of a calibration leaves, one standard deviation: entries over
+/// the roots of their diagonals.
+fn calibration_distance(inversion: &Inversion) -> f64 {
+    let x = &inversion.inverse;
+    inversion.systematic.calibration.as_ref().map_or(0.0, |sd| {
+        let whitened =
+            sd.indexed_iter().map(|((i, j), sd)| sd * sd / (x[[i, i]] * x[[j, j]]).abs());
+        whitened.sum::<f64>().sqrt()
     })
 }
 
@@ -200,13 +242,15 @@ fn pairs(valid: &[(usize, &Inversion)], spread: f64) -> Vec<Pair> {
             // Whitened, the estimate of a covariance has squared error (n² + n)/N; two of them
             // differ by twice that. Three times its root is beyond 1e-6 for every n ≥ 1.
             let noise = 3.0 * (2.0 * (n * n + n) / effective).sqrt();
-            let norms = 0.5 * (frobenius(&x.inverse) + frobenius(&y.inverse));
+            let known = 5.0 * calibration_distance(x).hypot(calibration_distance(y));
+            let (u, v) = (comparable(x), comparable(y));
+            let norms = 0.5 * (frobenius(&u) + frobenius(&v));
             pairs.push(Pair {
                 copies: (*a, *b),
-                relative_difference: frobenius(&(&x.inverse - &y.inverse)) / norms,
-                p_value: equality_p_value((&x.inverse, &x.replicates), (&y.inverse, &y.replicates)),
-                distance: affine_distance(&x.inverse, &y.inverse),
-                limit: spread.hypot(noise),
+                relative_difference: frobenius(&(&u - &v)) / norms,
+                p_value: equality_p_value((&u, &x.replicates), (&v, &y.replicates)),
+                distance: affine_distance(&u, &v),
+                limit: spread.hypot(noise).hypot(known),
             });
         }
     }

@@ -1,22 +1,25 @@
 //! Inverts a matrix by the covariance of a board at rest.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::Array2;
 use serde::Serialize;
 use spu_protocol::code::{GainCode, Ticks, full_scale_code};
 
+use crate::board_model::{BoardModel, MeasuredBoard, MeasuredBoards};
 use crate::device::{
     AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, Moments, Outcome, Phases, Report, Sink,
 };
 use crate::error::Error;
 use crate::matrix::{MatrixError, SpdMatrix};
 use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
-use crate::readout::ReadOut;
-use crate::route::Taken;
+use crate::readout::{ReadOut, Unreadable};
+use crate::route::{Basis, Taken};
 use crate::seeds::noise_seeds;
 use crate::stats::Replicates;
+use crate::systematic::Systematic;
 
 /// Effective samples of the run that sets the noise gain.
 const PROBE_EFFECTIVE: u64 = 64;
@@ -66,6 +69,21 @@ pub enum OperationError {
         /// Cells, from 0.
         cells: Vec<usize>,
     },
+    /// The covariance is none that the board's cells can have.
+    #[error(
+        "the measured covariance is none that cells with these R, L and drive can have; run `spu selftest \
+         --level 2`, and `spu calibrate` if it passes"
+    )]
+    Inconsistent,
+}
+
+impl From<Unreadable> for OperationError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NoSignal { cells } => Self::NoSignal { cells },
+            Unreadable::Inconsistent => Self::Inconsistent,
+        }
+    }
 }
 
 fn list(cells: &[usize]) -> String {
@@ -73,7 +91,7 @@ fn list(cells: &[usize]) -> String {
 }
 
 /// Options of [`invert`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InvertOptions {
     /// How much to sample.
     pub budget: Budget,
@@ -84,11 +102,24 @@ pub struct InvertOptions {
     /// Longest time for one call on the device; `None` leaves ample time for a simulator.
     #[serde(skip)]
     pub timeout: Option<Duration>,
+    /// Measured values of boards, by serial number: one that is not among them is taken for nominal.
+    #[serde(skip)]
+    pub measured: Arc<MeasuredBoards>,
+    /// Programmings of the matrix whose results are averaged: their errors of quantisation make up for
+    /// each other. The budget is divided among them.
+    pub programmings: NonZeroU32,
 }
 
 impl Default for InvertOptions {
     fn default() -> Self {
-        Self { budget: Budget::default(), seed: 1, copy: 0, timeout: None }
+        Self {
+            budget: Budget::default(),
+            seed: 1,
+            copy: 0,
+            timeout: None,
+            measured: Arc::default(),
+            programmings: NonZeroU32::MIN,
+        }
     }
 }
 
@@ -122,15 +153,20 @@ pub struct Partial {
 pub struct Inversion {
     /// The estimate of A⁻¹, `n × n`.
     pub inverse: Array2<f64>,
-    /// Half widths of its 95 % intervals, entry by entry. Statistical only: what the board's
-    /// deviations from its profile do is not in them.
+    /// Half widths of its 95 % intervals, entry by entry. Statistical only: see
+    /// [`systematic`](Self::systematic) and [`intervals`](Self::intervals).
     pub half_widths: Array2<f64>,
+    /// What more samples do not remove.
+    pub systematic: Systematic,
     /// Batches behind the intervals.
     pub replicates: Replicates,
-    /// How it was set up. By the tridiagonal route this is the plan of the tridiagonal matrix.
+    /// How it was set up; of several programmings, the first. By the tridiagonal route this is the plan
+    /// of the tridiagonal matrix.
     pub plan: InversionPlan,
     /// How the matrix came onto the board.
     pub route: Taken,
+    /// Programmings whose results were averaged.
+    pub programmings: usize,
     /// Noise gain that was used.
     pub gain: GainCode,
     /// The board.
@@ -151,8 +187,9 @@ pub struct Inversion {
     pub predicted_error: f64,
     /// Relative Frobenius error that the samples leave, by the scatter of the batches.
     pub statistical_error: f64,
-    /// Relative size of the correction for the staircase drive (digital).
-    pub staircase: f64,
+    /// Relative size of the correction for the law of the drive, which is a staircase, and of cells
+    /// that differ (digital).
+    pub law_correction: f64,
     /// Kept samples of each cell at the end of the converter's range.
     pub saturated: Vec<u64>,
     /// The inverse after 1, 2, 4 … batches.
@@ -192,28 +229,85 @@ pub fn invert(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
-    let plan = InversionPlan::new(a, device.info(), &options.budget)?;
-    invert_planned(device, a, plan, options, progress)
+    let info = device.info();
+    let model = options.model(info)?;
+    let members = options.programmings.get();
+    let plans = InversionPlan::ensemble(a, info, &model, &options.budget, members)?;
+    invert_planned(device, a, plans, &Basis::default(), options, progress)
 }
 
-/// Inverts `a` as planned; `options.budget` is in the plan.
+/// Inverts `a` as planned, with results in the coordinates that `basis` leads back to. The budget is in
+/// the plans.
 pub(crate) fn invert_planned(
     device: &mut dyn Device,
     a: &SpdMatrix,
-    plan: InversionPlan,
+    plans: Vec<InversionPlan>,
+    basis: &Basis,
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
     let info = device.info().clone();
-    let taken = Taken::by_scaling(a, &plan);
-    let batches = batches(&plan)?;
-    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
-    let (gain, sigma) = run.set_gain(&plan, &info)?;
-    let readout = ReadOut::new(&plan, &info, sigma);
-    let measured = run.measure(&plan, batches, progress)?;
-    let ledger = run.ledger;
-    let uri = device.uri().to_owned();
-    assemble(plan, taken, gain, info, uri, &readout, &measured, ledger)
+    let board = options.board(&info)?;
+    let model = options.model(&info)?;
+    let total = plans.iter().map(|plan| plan.samples).sum();
+    let mut members: Vec<Inversion> = Vec::new();
+    let mut before = 0;
+    for plan in plans {
+        let batches = batches(&plan)?;
+        let fresh = members.is_empty();
+        let mut run = Run { device, options, fresh, ledger: Ledger::new(info.cells) };
+        let mut one = || -> Result<Inversion, OperationError> {
+            let gain = run.set_gain(&plan, &info, &model)?;
+            let measured = run.measure(&plan, batches, before, total, progress)?;
+            let ledger = std::mem::replace(&mut run.ledger, Ledger::new(info.cells));
+            let uri = run.device.uri().to_owned();
+            let readout = ReadOut::new(&plan, &info, &model, gain);
+            let mut result =
+                assemble(plan.clone(), gain, info.clone(), uri, &readout, &measured, ledger)?;
+            result.systematic =
+                Systematic::of(a, &result, &model, board, &measured.whole(), basis)?;
+            basis.turn(&mut result);
+            result.calibration = board.map(|board| board.id);
+            Ok(result)
+        };
+        match one() {
+            Ok(member) => {
+                before += member.kept;
+                let cancelled = member.outcome == Outcome::Cancelled;
+                members.push(member);
+                if cancelled {
+                    break;
+                }
+            }
+            // What is whole is kept.
+            Err(OperationError::Device(Error::Cancelled)) if !members.is_empty() => {
+                members[0].outcome = Outcome::Cancelled;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(crate::merge::merge(members))
+}
+
+impl InvertOptions {
+    /// The values of this board: measured ones, or else the nominal ones.
+    pub(crate) fn model(&self, info: &BoardInfo) -> Result<BoardModel, Error> {
+        let board = self.board(info)?;
+        Ok(board.map_or_else(|| BoardModel::nominal(info), |board| board.model.clone()))
+    }
+
+    /// The measured values of this board, if they are at hand.
+    ///
+    /// # Errors
+    /// Where they are those of another kind of board.
+    pub(crate) fn board(&self, info: &BoardInfo) -> Result<Option<&MeasuredBoard>, Error> {
+        let board = self.measured.get(&info.serial).map(Arc::as_ref);
+        if let Some(board) = board {
+            board.check(info)?;
+        }
+        Ok(board)
+    }
 }
 
 /// Number of batches.
@@ -244,11 +338,7 @@ impl Ledger {
 
     fn add(&mut self, report: &Report) {
         self.ticks += report.ticks.0;
-        self.phases.encode += report.phases.encode;
-        self.phases.program += report.phases.program;
-        self.phases.acquire += report.phases.acquire;
-        self.phases.transfer += report.phases.transfer;
-        self.phases.decode += report.phases.decode;
+        self.phases.add(&report.phases);
     }
 }
 
@@ -256,6 +346,8 @@ impl Ledger {
 pub(crate) struct Run<'a> {
     pub(crate) device: &'a mut dyn Device,
     pub(crate) options: &'a InvertOptions,
+    /// Seeds are loaded; otherwise the noise goes on from where it is.
+    pub(crate) fresh: bool,
     pub(crate) ledger: Ledger,
 }
 
@@ -268,16 +360,17 @@ impl Run<'_> {
         )
     }
 
-    /// Loads the program at this gain; returns the noise current it gives, in amperes rms.
-    pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<f64, Error> {
+    /// Loads the program at this gain.
+    pub(crate) fn load(&mut self, plan: &InversionPlan, gain: GainCode) -> Result<(), Error> {
         let mut program = plan.program_with(gain);
         let cells = self.device.info().cells;
-        program.seeds = Some(noise_seeds(self.options.seed, self.options.copy, cells));
+        program.seeds =
+            self.fresh.then(|| noise_seeds(self.options.seed, self.options.copy, cells));
         let started = std::time::Instant::now();
         let deadline = self.deadline(0);
-        let applied = self.device.load(&program, deadline)?;
+        self.device.load(&program, deadline)?;
         self.ledger.phases.program += started.elapsed();
-        Ok(applied.noise_rms_ampere[0])
+        Ok(())
     }
 
     pub(crate) fn acquire(
@@ -319,24 +412,25 @@ impl Run<'_> {
         &mut self,
         plan: &InversionPlan,
         info: &BoardInfo,
-    ) -> Result<(GainCode, f64), Error> {
+        model: &BoardModel,
+    ) -> Result<GainCode, Error> {
         let mut gain = plan.safe_gain;
-        let sigma = self.load(plan, gain)?;
+        self.load(plan, gain)?;
         let count = (PROBE_EFFECTIVE as f64 * plan.samples as f64 / plan.effective).ceil() as u64;
         let report =
             self.acquire(plan.settle, plan.decimation, count, false, &mut crate::NullSink)?;
         if report.outcome == Outcome::Cancelled {
             return Err(Error::Cancelled);
         }
-        let readout = ReadOut::new(plan, info, sigma);
+        let readout = ReadOut::new(plan, info, model, gain);
         let rms = readout.largest_rms(&moments(report)?);
         let target = TARGET_RMS * f64::from(full_scale_code(info.raw.adc_bits));
         // A silent board keeps its gain; the measurement will name the cells.
         if rms > 1.0 {
             gain = limit_gain(info, gain.factor() * target / rms);
         }
-        let sigma = self.load(plan, gain)?;
-        Ok((gain, sigma))
+        self.load(plan, gain)?;
+        Ok(gain)
     }
 
     /// Measures in chunks, until complete or cancelled, and joins them to batches.
@@ -344,6 +438,8 @@ impl Run<'_> {
         &mut self,
         plan: &InversionPlan,
         batches: u64,
+        before: u64,
+        total: u64,
         progress: &dyn Progress,
     ) -> Result<Measured, Error> {
         // Chunks are short enough that a cancelled run keeps several of them.
@@ -358,7 +454,7 @@ impl Run<'_> {
                 (u128::from(plan.samples) * u128::from(chunk + 1) / u128::from(chunks)) as u64;
             // A later chunk goes on where the last one ended, at the same spacing.
             let settle = if chunk == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
-            let mut sink = ProgressSink { progress, copy, before: kept, total: plan.samples };
+            let mut sink = ProgressSink { progress, copy, before: before + kept, total };
             let report = self.acquire(settle, plan.decimation, end - kept, false, &mut sink)?;
             for (sum, count) in self.ledger.saturated.iter_mut().zip(&report.saturated) {
                 *sum += count;
@@ -369,7 +465,7 @@ impl Run<'_> {
             if moments.count > 0 {
                 measured.batches.push(moments);
             }
-            progress.update(copy, kept, plan.samples);
+            progress.update(copy, before + kept, total);
             if outcome == Outcome::Cancelled {
                 measured.outcome = outcome;
                 break;
@@ -393,6 +489,15 @@ struct Measured {
 }
 
 impl Measured {
+    /// Moments of all batches together.
+    fn whole(&self) -> Moments {
+        let mut sum = Moments::empty(self.batches.first().map_or(0, |batch| batch.sums.len()));
+        for batch in &self.batches {
+            sum.add(batch);
+        }
+        sum
+    }
+
     /// A last batch that was cut short joins the one before, so that batches are alike.
     fn merge_short_batch(&mut self, full: u64) {
         if let Some(last) = self.batches.pop_if(|last| last.count < full / 2)
@@ -440,10 +545,8 @@ fn moments(report: Report) -> Result<Moments, Error> {
     report.moments.ok_or_else(|| Error::Corrupt { what: "moments are missing".into() })
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one result, named at the only call")]
 fn assemble(
     plan: InversionPlan,
-    route: Taken,
     gain: GainCode,
     board: BoardInfo,
     uri: String,
@@ -451,9 +554,7 @@ fn assemble(
     measured: &Measured,
     ledger: Ledger,
 ) -> Result<Inversion, OperationError> {
-    let estimate = |moments: &Moments| {
-        readout.estimate(moments).map_err(|silent| OperationError::NoSignal { cells: silent.cells })
-    };
+    let estimate = |moments: &Moments| readout.estimate(moments).map_err(OperationError::from);
     let per_sample = plan.effective / plan.samples as f64;
     let mut sum = Moments::empty(board.cells);
     let mut convergence = Vec::new();
@@ -469,11 +570,7 @@ fn assemble(
         }
     }
     let whole = estimate(&sum)?;
-    let left_out = measured
-        .batches
-        .iter()
-        .map(|batch| Ok(estimate(&sum.without(batch))?.inverse))
-        .collect::<Result<Vec<_>, OperationError>>()?;
+    let left_out = readout.without_each(&sum, &whole, &measured.batches)?;
     let replicates = Replicates::jackknife(&whole.inverse, &left_out);
     let squared = replicates.squared_error();
     let norm = crate::linalg::frobenius(&whole.inverse);
@@ -484,13 +581,15 @@ fn assemble(
         effective_measured: (trace * trace + norm * norm) / squared,
         predicted_error: plan.predicted_error * (plan.samples as f64 / sum.count as f64).sqrt(),
         statistical_error: squared.sqrt() / norm,
-        staircase: whole.staircase,
+        law_correction: whole.correction,
+        programmings: 1,
+        systematic: Systematic::none(board.cells),
         inverse: whole.inverse,
         replicates,
+        route: Taken::by_scaling(&plan),
         plan,
-        route,
         gain,
-        calibration: board.calibration_id,
+        calibration: None,
         board,
         uri,
         outcome: measured.outcome,

@@ -13,6 +13,8 @@
 
 use spu_protocol::payload::InfoReply;
 
+use crate::board_model::{BoardModel, CellValues};
+
 /// Nominal values that every cell shares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CellModel {
@@ -31,6 +33,19 @@ impl CellModel {
             r_ohm: f64::from(info.r_ohm),
             l_henry: f64::from(info.l_henry),
             period_s: 1.0 / f64::from(info.sample_clock_hz),
+        }
+    }
+
+    /// The mean values of a board's cells: harmonic in R and L, whose rates add up.
+    pub fn mean(model: &BoardModel) -> Self {
+        let count = model.cells.len() as f64;
+        let rate = |of: fn(&CellValues) -> f64| {
+            count / model.cells.iter().map(|cell| 1.0 / of(cell)).sum::<f64>()
+        };
+        Self {
+            r_ohm: rate(|cell| cell.r_ohm),
+            l_henry: rate(|cell| cell.l_henry),
+            period_s: model.period_s,
         }
     }
 

@@ -8,11 +8,13 @@ use serde::Serialize;
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
 use spu_protocol::payload::info::BoardKind;
 
+use crate::board_model::BoardModel;
 use crate::device::{BoardInfo, Program, pair_index};
 use crate::error::Error;
-use crate::linalg::{frobenius, symmetric_eigen};
+use crate::linalg::{frobenius, product, relative_error, solve, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 use crate::model::{CellModel, Mode};
+use crate::quantise::{Banks, Codes};
 use crate::scaling::{Scaling, candidates};
 
 /// Root mean square that the strongest cell is driven to, as a part of the ADC's full scale: five
@@ -54,10 +56,12 @@ pub struct InversionPlan {
     pub farads: f64,
     /// Codes of every cell, without gain and seeds.
     pub program: Program,
-    /// Nominal Maxwell capacitance matrix of these codes, `n × n`, in farads.
+    /// Maxwell capacitance matrix of these codes by the model, `n × n`, in farads.
     pub capacitance: Array2<f64>,
     /// `‖C − s D A D‖ / ‖s D A D‖` (Frobenius): what quantising the banks costs.
     pub quantisation: f64,
+    /// Relative Frobenius error of the inverse that this costs.
+    pub quantisation_error: f64,
     /// Nominal modes by capacitance, ascending.
     pub modes: Vec<Mode>,
     /// Eigenvectors of `capacitance`, as columns, in the order of `modes`.
@@ -74,6 +78,8 @@ pub struct InversionPlan {
     pub predicted_error: f64,
     /// Noise gain that cannot saturate the nominal board's converters.
     pub safe_gain: GainCode,
+    /// Noise gain of each cell in use as a part of the largest: all 1 for equal cells.
+    pub drive: Vec<f64>,
 }
 
 impl InversionPlan {
@@ -82,46 +88,78 @@ impl InversionPlan {
     /// # Errors
     /// [`Error::Unsupported`] with every reason why the board cannot hold `a`.
     pub fn new(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Result<Self, Error> {
-        Self::among(a, info, budget, &Scaling::ALL)
+        Self::with_model(a, info, &BoardModel::nominal(info), budget)
     }
 
-    /// As [`new`](Self::new), with one of these scalings only.
-    pub(crate) fn among(
+    /// Plans `a` on a board whose parts have the values of `model`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_model(
         a: &SpdMatrix,
         info: &BoardInfo,
+        model: &BoardModel,
         budget: &Budget,
-        scalings: &[Scaling],
     ) -> Result<Self, Error> {
         let reasons = refusals(a, info, budget);
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let cell = CellModel::of(&info.raw);
-        let mut candidates = candidates(a, info.raw.coupling_signed == 1)
-            .map_err(|reasons| Error::Unsupported { reasons })?;
-        candidates.retain(|(scaling, _)| scalings.contains(scaling));
-        if candidates.is_empty() {
-            return Err(Error::Unsupported {
-                reasons: vec!["the matrix is not diagonally dominant as it is".into()],
-            });
-        }
-        let Some(best) = candidates
-            .into_iter()
-            .filter_map(|(scaling, d)| Fit::best(a, info, scaling, &d))
-            .min_by(|x, y| x.bound.total_cmp(&y.bound))
-        else {
-            return Err(Error::Unsupported {
-                reasons: vec![format!(
-                    "condition {:.3e} is too high for banks of {} and {} bits: the quantised \
-                     matrix would not be positive definite; use a profile with more bits or add \
-                     --damping",
-                    a.condition(),
-                    info.raw.self_bits,
-                    info.raw.coupling_bits
-                )],
-            });
+        let best = Fit::of(a, info, model, &Scaling::ALL)?;
+        Ok(best.finish(info, model, budget))
+    }
+
+    /// Plans an ensemble of programmings of `a` whose errors of quantisation make up for each other: each
+    /// is fitted to what the ones before it left (error diffusion), so that the mean of their inverses is
+    /// off by the square of one's error (Aifer et al. 2024, arXiv 2401.16231). The budget is divided among
+    /// them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn ensemble(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+        members: u32,
+    ) -> Result<Vec<Self>, Error> {
+        Self::ensemble_among(a, info, model, budget, members, &Scaling::ALL)
+    }
+
+    /// As [`ensemble`](Self::ensemble), with one of these scalings only.
+    pub(crate) fn ensemble_among(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+        members: u32,
+        scalings: &[Scaling],
+    ) -> Result<Vec<Self>, Error> {
+        let count = u64::from(members.max(1));
+        let share = |all: Option<u64>| all.map(|all| all.div_ceil(count));
+        let samples = match (budget.samples, budget.effective) {
+            (None, None) => Some(DEFAULT_SAMPLES),
+            (samples, _) => samples,
         };
-        Ok(best.finish(a.n(), info, &cell, budget))
+        let budget =
+            Budget { samples: share(samples), effective: share(budget.effective), ..*budget };
+        let reasons = refusals(a, info, &budget);
+        if !reasons.is_empty() {
+            return Err(Error::Unsupported { reasons });
+        }
+        let best = Fit::of(a, info, model, scalings)?;
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
+        let mut carry = Array2::zeros((a.n(), a.n()));
+        let mut plans = Vec::new();
+        if count == 1 {
+            plans.push(best.finish(info, model, &budget));
+            return Ok(plans);
+        }
+        for _ in 0..count {
+            let fit = best.next(a, &banks, &mut carry);
+            plans.push(fit.finish(info, model, &budget));
+        }
+        Ok(plans)
     }
 
     /// Ticks that it takes: settling, then sampling.
@@ -129,10 +167,10 @@ impl InversionPlan {
         self.settle.saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
     }
 
-    /// What the nominal board with these codes would give for A⁻¹ without noise, `s · D C⁻¹ D`,
-    /// `n × n`: digital, it tells what quantising the banks costs.
-    pub fn nominal_inverse(&self) -> Array2<f64> {
-        let inverse = crate::linalg::solve(&self.capacitance, &Array2::eye(self.n));
+    /// What a board of the model's values with these codes would give for A⁻¹ without noise,
+    /// `s · D C⁻¹ D`, `n × n`: digital, it tells what quantising the banks costs.
+    pub fn programmed_inverse(&self) -> Array2<f64> {
+        let inverse = solve(&self.capacitance, &Array2::eye(self.n));
         Array2::from_shape_fn((self.n, self.n), |(i, j)| {
             let symmetric = 0.5 * (inverse[[i, j]] + inverse[[j, i]]);
             self.farads * self.d[i] * symmetric * self.d[j]
@@ -144,10 +182,13 @@ impl InversionPlan {
         self.modes.first().map_or(0.0, |mode| mode.frequency_hz() * info.sample_period_s())
     }
 
-    /// The program with this noise gain on the cells in use.
+    /// The program with this noise gain on the most strongly driven of the cells in use, and its part
+    /// of it on each other.
     pub fn program_with(&self, gain: GainCode) -> Program {
         let mut program = self.program.clone();
-        program.gain_codes[..self.n].fill(gain);
+        for (code, part) in program.gain_codes.iter_mut().zip(&self.drive) {
+            *code = GainCode((f64::from(gain.0) * part).round() as u16);
+        }
         program
     }
 }
@@ -192,56 +233,129 @@ fn refusals(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Vec<String> {
 }
 
 /// Codes that hold a scaled matrix, and how well.
+#[derive(Clone)]
 struct Fit {
     scaling: Scaling,
     d: Vec<f64>,
     farads: f64,
-    self_codes: Vec<i16>,
-    coupling_codes: Vec<i16>,
-    capacitance: Array2<f64>,
+    codes: Codes,
     quantisation: f64,
-    /// `‖δC‖ / λ_min(C)`: bounds the relative error of the inverse without computing one.
-    bound: f64,
+    /// Relative Frobenius error of the inverse.
+    error: f64,
 }
 
 impl Fit {
     /// The best fit over gains from half to all of the banks' range.
-    fn best(a: &SpdMatrix, info: &BoardInfo, scaling: Scaling, d: &[f64]) -> Option<Self> {
+    fn best(a: &SpdMatrix, banks: &Banks, scaling: Scaling, d: &[f64]) -> Option<Self> {
         const GAINS: u32 = 256;
         let n = a.n();
+        let eye = Array2::eye(n);
+        let unscaled = |inverse: Array2<f64>| {
+            Array2::from_shape_fn((n, n), |(i, j)| d[i] * inverse[[i, j]] * d[j])
+        };
         let scaled = Array2::from_shape_fn((n, n), |(i, j)| d[i] * a.entries()[[i, j]] * d[j]);
-        let smallest = symmetric_eigen(&scaled).0[0];
-        let size = frobenius(&scaled);
-        let full = full_range(&scaled, info);
+        let wanted = unscaled(solve(&scaled, &eye));
+        let full = banks.full_range(&scaled);
+        let none = Array2::zeros((n, n));
         (0..=GAINS)
             .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
             .filter_map(|farads| {
-                let (self_codes, coupling_codes) = quantise(&scaled, farads, info)?;
-                let capacitance = capacitance(n, &self_codes, &coupling_codes, info);
-                let error = frobenius(&(&capacitance / farads - &scaled));
+                let mut codes = banks.nearest(&scaled, farads)?;
+                let _ = banks.refine(&mut codes, &scaled, farads, d, &none);
+                let capacitance = &codes.capacitance / farads;
                 (symmetric_eigen(&capacitance).0[0] > 0.0).then(|| Self {
                     scaling,
                     d: d.to_vec(),
                     farads,
-                    self_codes,
-                    coupling_codes,
-                    capacitance,
-                    quantisation: error / size,
-                    bound: error / smallest,
+                    quantisation: relative_error(&capacitance, &scaled),
+                    error: relative_error(&unscaled(solve(&capacitance, &eye)), &wanted),
+                    codes,
                 })
             })
-            .min_by(|x, y| x.bound.total_cmp(&y.bound))
-            .filter(|fit| fit.bound.is_finite())
+            .min_by(|x, y| x.error.total_cmp(&y.error))
+            .filter(|fit| fit.error.is_finite())
     }
 
-    fn finish(
-        self,
-        n: usize,
+    /// The best fit of these scalings.
+    fn of(
+        a: &SpdMatrix,
         info: &BoardInfo,
-        cell: &CellModel,
-        budget: &Budget,
-    ) -> InversionPlan {
-        let (values, vectors) = symmetric_eigen(&self.capacitance);
+        model: &BoardModel,
+        scalings: &[Scaling],
+    ) -> Result<Self, Error> {
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
+        let mut candidates = candidates(a, info.raw.coupling_signed == 1)
+            .map_err(|reasons| Error::Unsupported { reasons })?;
+        candidates.retain(|(scaling, _)| scalings.contains(scaling));
+        if candidates.is_empty() {
+            return Err(Error::Unsupported {
+                reasons: vec!["the matrix is not diagonally dominant as it is".into()],
+            });
+        }
+        candidates
+            .into_iter()
+            .filter_map(|(scaling, d)| Self::best(a, &banks, scaling, &d))
+            .min_by(|x, y| x.error.total_cmp(&y.error))
+            .ok_or_else(|| Error::Unsupported {
+                reasons: vec![format!(
+                    "condition {:.3e} is too high for banks of {} and {} bits: the quantised \
+                     matrix would not be positive definite; use a profile with more bits or add \
+                     --damping",
+                    a.condition(),
+                    info.raw.self_bits,
+                    info.raw.coupling_bits
+                )],
+            })
+    }
+
+    /// The next member of an ensemble, of all gains the one that best makes up for `carry`, the sum of the
+    /// errors of those before, in units of the inverse. Where none is regular it is this fit again.
+    fn next(&self, a: &SpdMatrix, banks: &Banks, carry: &mut Array2<f64>) -> Self {
+        const GAINS: u32 = 64;
+        let n = self.d.len();
+        let d = &self.d;
+        let eye = Array2::eye(n);
+        let scaled = Array2::from_shape_fn((n, n), |(i, j)| d[i] * a.entries()[[i, j]] * d[j]);
+        let smallest = symmetric_eigen(&scaled).0[0];
+        let full = banks.full_range(&scaled);
+        // The matrix whose inverse is off by as much as makes up for the others, to first order.
+        let middle = Array2::from_shape_fn((n, n), |(i, j)| carry[[i, j]] / (d[i] * d[j]));
+        let shifted = &scaled - &product(&product(&scaled, &middle), &scaled);
+        let best = (0..=GAINS)
+            .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
+            .filter_map(|farads| {
+                let mut codes = banks.nearest(&shifted, farads)?;
+                let error =
+                    banks.refine(&mut codes, &scaled, farads, d, &(&*carry / farads)) * farads;
+                let capacitance = &codes.capacitance / farads;
+                // Far enough from singular that its own error stays one of first order.
+                (symmetric_eigen(&capacitance).0[0] > 0.5 * smallest).then(|| {
+                    let fit = Self {
+                        farads,
+                        quantisation: relative_error(&capacitance, &scaled),
+                        error: relative_error(&solve(&capacitance, &eye), &solve(&scaled, &eye)),
+                        codes,
+                        ..self.clone()
+                    };
+                    // What is left for the next ones, and this one's own error, whose square stays.
+                    let weight = frobenius(&(&*carry + &error)).hypot(frobenius(&error));
+                    (weight, error, fit)
+                })
+            })
+            .min_by(|x, y| x.0.total_cmp(&y.0));
+        match best {
+            Some((_, error, fit)) => {
+                *carry += &error;
+                fit
+            }
+            None => self.clone(),
+        }
+    }
+
+    fn finish(self, info: &BoardInfo, model: &BoardModel, budget: &Budget) -> InversionPlan {
+        let n = self.d.len();
+        let cell = CellModel::mean(&model.first(n));
+        let (values, vectors) = symmetric_eigen(&self.codes.capacitance);
         let modes: Vec<Mode> = values.iter().map(|c| cell.mode(*c)).collect();
         let slowest = modes.iter().map(Mode::slowest_rate).fold(f64::INFINITY, f64::min);
         let settle_s = -libm::log(SETTLE_RESIDUE) / (2.0 * slowest);
@@ -256,10 +370,10 @@ impl Fit {
             discharge: true,
         };
         for i in 0..n {
-            program.self_codes[i] = CouplingCode(self.self_codes[i]);
+            program.self_codes[i] = CouplingCode(self.codes.selves[i]);
             for j in i + 1..n {
                 program.coupling_codes[info.pair(i, j)] =
-                    CouplingCode(self.coupling_codes[pair_index(n, i, j)]);
+                    CouplingCode(self.codes.couplings[pair_index(n, i, j)]);
             }
         }
         InversionPlan {
@@ -268,9 +382,11 @@ impl Fit {
             d: self.d,
             farads: self.farads,
             program,
-            capacitance: self.capacitance,
+            capacitance: self.codes.capacitance,
             quantisation: self.quantisation,
-            safe_gain: safe_gain(info, cell, modes[0].c),
+            quantisation_error: self.error,
+            safe_gain: safe_gain(info, &cell, modes[0].c),
+            drive: drive(&model.first(n)),
             modes,
             vectors,
             settle,
@@ -287,72 +403,13 @@ fn full_scale(bits: u8) -> i16 {
     ((1_i32 << bits.min(15)) - 1) as i16
 }
 
-/// Farads per unit at which the largest bank value reaches full scale.
-fn full_range(scaled: &Array2<f64>, info: &BoardInfo) -> f64 {
-    let n = scaled.nrows();
-    let self_max = f64::from(full_scale(info.raw.self_bits)) * f64::from(info.raw.self_lsb_farad);
-    let coupling_max =
-        f64::from(full_scale(info.raw.coupling_bits)) * f64::from(info.raw.coupling_lsb_farad);
-    let stray = f64::from(info.raw.stray_farad);
-    let mut farads = f64::INFINITY;
-    for i in 0..n {
-        let off: f64 = (0..n).filter(|&j| j != i).map(|j| scaled[[i, j]].abs()).sum();
-        let own = scaled[[i, i]] - off;
-        if own > 0.0 {
-            farads = farads.min((self_max + stray) / own);
-        }
-        for j in (0..n).filter(|&j| j != i) {
-            farads = farads.min(coupling_max / scaled[[i, j]].abs());
-        }
-    }
-    farads
-}
-
-/// Nearest codes; self terms make up for the couplings' rounding. `None` if a self term is out of
-/// its bank's range by more than its rounding.
-fn quantise(scaled: &Array2<f64>, farads: f64, info: &BoardInfo) -> Option<(Vec<i16>, Vec<i16>)> {
-    let n = scaled.nrows();
-    let self_lsb = f64::from(info.raw.self_lsb_farad);
-    let coupling_lsb = f64::from(info.raw.coupling_lsb_farad);
-    let coupling_max = f64::from(full_scale(info.raw.coupling_bits));
-    let mut couplings = vec![0_i16; n * (n - 1) / 2];
-    let mut loads = vec![f64::from(info.raw.stray_farad); n];
-    for i in 0..n {
-        for j in i + 1..n {
-            let code = (-farads * scaled[[i, j]] / coupling_lsb)
-                .round()
-                .clamp(-coupling_max, coupling_max);
-            couplings[pair_index(n, i, j)] = code as i16;
-            loads[i] += code.abs() * coupling_lsb;
-            loads[j] += code.abs() * coupling_lsb;
-        }
-    }
-    let self_max = f64::from(full_scale(info.raw.self_bits));
-    let selves = (0..n)
-        .map(|i| {
-            let code = ((farads * scaled[[i, i]] - loads[i]) / self_lsb).round();
-            (code <= self_max + 1.0).then(|| code.clamp(0.0, self_max) as i16)
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some((selves, couplings))
-}
-
-/// Nominal Maxwell capacitance matrix of codes on the first `n` cells, in farads.
-fn capacitance(n: usize, selves: &[i16], couplings: &[i16], info: &BoardInfo) -> Array2<f64> {
-    let self_lsb = f64::from(info.raw.self_lsb_farad);
-    let coupling_lsb = f64::from(info.raw.coupling_lsb_farad);
-    let mut c = Array2::zeros((n, n));
-    for i in 0..n {
-        c[[i, i]] += f64::from(selves[i]).mul_add(self_lsb, f64::from(info.raw.stray_farad));
-        for j in i + 1..n {
-            let value = f64::from(couplings[pair_index(n, i, j)]) * coupling_lsb;
-            c[[i, i]] += value.abs();
-            c[[j, j]] += value.abs();
-            c[[i, j]] = -value;
-            c[[j, i]] = -value;
-        }
-    }
-    c
+/// Relative drive of each cell, at most 1: noise currents whose squares go as 1/R, which is what makes
+/// cells of unlike R and L settle to a Boltzmann distribution (Johnson noise of one temperature).
+fn drive(model: &BoardModel) -> Vec<f64> {
+    let wanted: Vec<f64> =
+        model.cells.iter().map(|cell| 1.0 / (cell.drive_ampere * cell.r_ohm.sqrt())).collect();
+    let most = wanted.iter().fold(0.0_f64, |most, x| most.max(*x));
+    wanted.iter().map(|x| x / most).collect()
 }
 
 /// Gain at which no cell can exceed [`TARGET_RMS`]: no variance is above the one of the smallest

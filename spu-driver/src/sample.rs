@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::board_model::BoardModel;
 use crate::device::{BoardInfo, Device, FrameBlock, Outcome, Sink};
 use crate::error::Error;
 use crate::invert::{InvertOptions, Ledger, OperationError, Progress, Run};
@@ -49,16 +50,18 @@ pub fn sample_gaussian(
     let info = device.info().clone();
     let values = room(count, a.n())?;
     let asked = Budget { samples: Some(count), ..options.budget };
-    let mut plan = InversionPlan::new(a, &info, &asked)?;
+    let measured = options.board(&info)?;
+    let model = measured.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
+    let mut plan = InversionPlan::with_model(a, &info, &model, &asked)?;
     if options.budget.decimation.is_none() {
         plan.decimation = independent_decimation(&plan);
         let apart = Budget { decimation: Some(plan.decimation), ..asked };
-        plan = InversionPlan::new(a, &info, &apart)?;
+        plan = InversionPlan::with_model(a, &info, &model, &apart)?;
     }
-    let mut run = Run { device, options, ledger: Ledger::new(info.cells) };
+    let mut run = Run { device, options, fresh: true, ledger: Ledger::new(info.cells) };
     let offsets = run.offsets(&plan)?;
-    let (_, sigma) = run.set_gain(&plan, &info)?;
-    let factors = ReadOut::new(&plan, &info, sigma).sample_factors();
+    let gain = run.set_gain(&plan, &info, &model)?;
+    let factors = ReadOut::new(&plan, &info, &model, gain).sample_factors();
     let mut sink = Collect {
         cells: info.cells,
         offsets: &offsets,
@@ -74,7 +77,7 @@ pub fn sample_gaussian(
     Ok(GaussianSamples {
         values,
         plan,
-        calibration: info.calibration_id,
+        calibration: measured.map(|board| board.id),
         board: info,
         outcome: report.outcome,
         offsets,

@@ -35,6 +35,19 @@ impl Replicates {
         self.values.iter().map(|value| (value - &mean) * scale).collect()
     }
 
+    /// Those of the mean of independent estimates: the k-th batch of each together. Batches that not
+    /// all of them have are left out.
+    pub(crate) fn mean_of(all: &[&Self]) -> Self {
+        let batches = all.iter().map(|one| one.len()).min().unwrap_or(0);
+        let mean = |batch: usize| {
+            let sum = all[1..]
+                .iter()
+                .fold(all[0].values[batch].clone(), |sum, one| sum + &one.values[batch]);
+            sum / all.len() as f64
+        };
+        Self { values: (0..batches).map(mean).collect() }
+    }
+
     /// Number of batches.
     pub fn len(&self) -> usize {
         self.values.len()

@@ -120,10 +120,7 @@ impl Emulator {
         }
         let flash = if slots { Some(flash(&options, folder.path())?) } else { None };
         let mut command = machine::command(&options, &kernel, flash.as_deref(), folder.path());
-        let qemu = command.spawn().map_err(|source| match source.kind() {
-            ErrorKind::NotFound => EmulatorError::NoQemu { program: machine::PROGRAM },
-            _ => EmulatorError::Io { what: "starting QEMU", source },
-        })?;
+        let qemu = command.spawn().map_err(EmulatorError::io("starting QEMU"))?;
         // From here on an error stops it.
         let mut starting = Starting(Some(qemu));
         let until = Instant::now() + START;
@@ -197,14 +194,19 @@ impl Emulator {
     }
 
     /// Number of QEMU's process, to kill it from another thread.
-    pub fn process_id(&self) -> u32 {
-        self.qemu.id()
+    ///
+    /// # Errors
+    /// [`EmulatorError::Io`] where QEMU has not written it.
+    pub fn process_id(&self) -> Result<u32, EmulatorError> {
+        let text = fs::read_to_string(self.folder.path().join(machine::PROCESS));
+        text.and_then(|text| text.trim().parse().map_err(|_| ErrorKind::InvalidData.into()))
+            .map_err(EmulatorError::io("reading the number of QEMU's process"))
     }
 
     /// Kills the emulator, as a pulled plug does: the serial port goes away.
     pub fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.qemu.kill();
+        // What is bound to the pipe ends with it; it may have ended by itself.
+        drop(self.qemu.stdin.take());
         let _ = self.qemu.wait();
     }
 }
@@ -296,6 +298,9 @@ impl Starting {
             }
             let Some(qemu) = &mut self.0 else { unreachable!("only start takes it") };
             if let Ok(Some(status)) = qemu.try_wait() {
+                if status.code() == Some(machine::NOT_FOUND) {
+                    return Err(EmulatorError::NoQemu { program: machine::PROGRAM });
+                }
                 let mut said = String::new();
                 if let Some(stderr) = &mut qemu.stderr {
                     // The status is all there is then.
@@ -316,7 +321,7 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         if let Some(qemu) = &mut self.0 {
-            let _ = qemu.kill();
+            drop(qemu.stdin.take());
             let _ = qemu.wait();
         }
     }

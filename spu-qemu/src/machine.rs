@@ -52,6 +52,23 @@ pub(crate) const MONITOR: &str = "monitor.sock";
 pub(crate) const BUS_OUT: &str = "bus.tx";
 pub(crate) const BUS_IN: &str = "bus.rx";
 
+/// Where QEMU writes the number of its process.
+pub(crate) const PROCESS: &str = "qemu.pid";
+
+/// Runs a program until it ends, or until standard input does: a pipe that closes when the process that
+/// holds it ends, however that ends. So no emulator outlives the one who started it.
+const BOUND: &str = "exec 3<&0 </dev/null
+\"$@\" 3<&- &
+program=$!
+(read -r _ <&3; kill -KILL $program) >/dev/null 2>&1 &
+watch=$!
+wait $program
+status=$?
+kill $watch 2>/dev/null
+exit $status";
+/// Exit status of a shell that does not find the program.
+pub(crate) const NOT_FOUND: i32 = 127;
+
 /// The program.
 pub(crate) const PROGRAM: &str = "qemu-system-arm";
 
@@ -81,9 +98,10 @@ pub(crate) fn command(
     folder: &Path,
 ) -> Command {
     let Options { board, bus, clocking, .. } = *options;
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new("/bin/sh");
     command
         .current_dir(folder)
+        .args(["-c", BOUND, "sh", PROGRAM, "-pidfile", PROCESS])
         .args([
             "-M",
             board.name(),
@@ -124,10 +142,48 @@ pub(crate) fn command(
     if let Clocking::Instructions { shift } = clocking {
         command.arg("-icount").arg(OsString::from(format!("shift={shift},sleep=off")));
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
 fn socket(id: &str, path: &str) -> String {
     format!("socket,id={id},path={path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn bound(program: &[&str]) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", BOUND, "sh"]).args(program);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    #[test]
+    fn a_program_ends_with_the_pipe_that_it_is_bound_to() {
+        let mut child = bound(&["sleep", "600"]).spawn().unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+        let start = Instant::now();
+        drop(child.stdin.take());
+        // Killed, as a shell tells it.
+        assert_eq!(child.wait().unwrap().code(), Some(128 + 9));
+        assert!(start.elapsed() < Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_program_that_ends_says_how() {
+        let output = |program: &[&str]| {
+            let mut child = bound(program).spawn().unwrap();
+            let pipe = child.stdin.take();
+            let status = child.wait().unwrap();
+            drop(pipe);
+            status.code()
+        };
+        assert_eq!(output(&["sh", "-c", "exit 7"]), Some(7));
+        assert_eq!(output(&["spu-no-such-program"]), Some(NOT_FOUND));
+    }
 }

@@ -104,9 +104,9 @@ impl Invert {
         let meter = Meter::new(devices.len(), json);
         let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
         let result = if a.n() > cells {
-            self.blocks(&mut devices, &a, options, &meter)
+            self.blocks(&mut devices, &a, &options, &meter)
         } else {
-            self.whole(&mut devices, &a, options, &meter)
+            self.whole(&mut devices, &a, &options, &meter)
         };
         meter.finish();
         result
@@ -117,20 +117,20 @@ impl Invert {
         &self,
         devices: &mut [Box<dyn Device>],
         a: &SpdMatrix,
-        options: InvertOptions,
+        options: &InvertOptions,
         meter: &Meter,
     ) -> Result<Inverted, Failure> {
         let uris = uris(devices);
         let choice = self.route.choice(self.refine.is_some());
         let started = Instant::now();
-        let result = invert_copies_by(devices, a, &options, choice, meter)?;
+        let result = invert_copies_by(devices, a, options, choice, meter)?;
         let request =
             Request { uris, seed: self.seed, command: command(), wall: started.elapsed() };
         let mut answer = InvertAnswer::new(&self.matrix, a, &result, request);
         let mut inverse = result.mean;
         if let Some(tolerance) = self.refine.filter(|_| !answer.cancelled()) {
             // The first read is the one that was just made.
-            let mut boards = Boards::new(devices, options).by(choice).after(1);
+            let mut boards = Boards::new(devices, options.clone()).by(choice).after(1);
             let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;
             answer.refinement = Some(RefineView::new(&refined, tolerance, &result.reference));
             inverse = refined.inverse;
@@ -149,7 +149,7 @@ impl Invert {
         &self,
         devices: &mut [Box<dyn Device>],
         a: &SpdMatrix,
-        options: InvertOptions,
+        options: &InvertOptions,
         meter: &Meter,
     ) -> Result<Inverted, Failure> {
         if self.report.is_some() {
@@ -164,7 +164,7 @@ impl Invert {
             return Err(Failure::usage("blocks are not split; take another route"));
         }
         let started = Instant::now();
-        let mut boards = Boards::new(devices, options).by(choice);
+        let mut boards = Boards::new(devices, options.clone()).by(choice);
         let result = invert_blocks(&mut boards, a, meter)?;
         let reference = a.digital_inverse();
         let mut answer = LargeAnswer::new(&self.matrix, a, &result, &reference, uris, self.seed);

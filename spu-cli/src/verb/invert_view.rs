@@ -254,7 +254,7 @@ impl ResultView {
             kept: inversion.kept,
             saturated: inversion.saturated.clone(),
             noise_gain: inversion.gain.factor(),
-            staircase_correction: inversion.staircase,
+            staircase_correction: inversion.law_correction,
             board_ticks: inversion.ticks.0,
             board_s: inversion.ticks.0 as f64 * inversion.board.sample_period_s(),
             phases_s: inversion.phases.into(),
@@ -310,7 +310,7 @@ fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
         format!(
             "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
              scaling undone",
-            crate::text::percent(first.staircase)
+            crate::text::percent(first.law_correction)
         ),
         "error bars: jackknife over batches".into(),
         "reference: inverse by Cholesky factorisation, for comparison only".into(),

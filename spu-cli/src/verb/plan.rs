@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use spu_driver::BoardInfo;
 use spu_driver::blocks::{BlockPlan, plan_blocks};
+use spu_driver::invert::InvertOptions;
 use spu_driver::plan::InversionPlan;
 use spu_driver::route::{Impossible, RoutePlan, plan_routes};
 use spu_driver::scaling::Scaling;
@@ -258,10 +259,10 @@ impl Plan {
         let a = self.matrix.read()?;
         let device = self.device.open()?;
         let board = device.info();
-        let budget = self.budget.budget();
+        let options = InvertOptions { budget: self.budget.budget(), ..InvertOptions::default() };
         let choice = self.route.choice(self.route.needs_refinement());
         let what = if a.n() > board.cells {
-            let blocks = plan_blocks(&a, board, &budget, choice, self.copies)?;
+            let blocks = plan_blocks(&a, board, &options, choice, self.copies)?;
             Planned::Blocks {
                 copies: self.copies.get(),
                 predicted_error: blocks.predicted_error(),
@@ -269,12 +270,12 @@ impl Plan {
                 blocks,
             }
         } else {
-            let routes = plan_routes(&a, board, &budget);
+            let routes = plan_routes(&a, board, &options)?;
             let chosen = routes.choose(choice)?;
             Planned::Whole {
                 route: chosen.route.name(),
                 routes: routes.usable.iter().map(RouteView::new).collect(),
-                plan: Box::new(PlanView::new(&chosen.plan, board)),
+                plan: Box::new(PlanView::new(&chosen.plans[0], board)),
                 impossible: routes.impossible,
             }
         };

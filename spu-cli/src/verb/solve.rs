@@ -258,16 +258,13 @@ impl Answer for SolveAnswer {
         let column = |values: &[f64]| -> Vec<Vec<f64>> {
             values[..shown].iter().map(|x| vec![*x]).collect()
         };
-        let (scale, cells) = match &self.half_widths {
-            Some(widths) => {
-                let (power, cells) = uncertain_matrix(&column(&self.x), &column(widths));
-                let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
-                (format!("x{scale} (0.412(13) is 0.412 ± 0.013, 95 %)"), cells)
-            }
-            None => {
-                let cells = self.x[..shown].iter().map(|x| vec![format!("{x:.9e}")]).collect();
-                ("x".into(), cells)
-            }
+        let (scale, cells) = if let Some(widths) = &self.half_widths {
+            let (power, cells) = uncertain_matrix(&column(&self.x), &column(widths));
+            let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
+            (format!("x{scale} (0.412(13) is 0.412 ± 0.013, 95 %)"), cells)
+        } else {
+            let cells = self.x[..shown].iter().map(|x| vec![format!("{x:.9e}")]).collect();
+            ("x".into(), cells)
         };
         let more = if self.x.len() > shown {
             format!("  … {} more\n", self.x.len() - shown)

@@ -73,7 +73,7 @@ impl<'a> Boards<'a> {
         let copies = self.devices.len();
         let budget = share(&self.options.budget, copies);
         BlockRun {
-            options: InvertOptions { budget, ..self.options },
+            options: InvertOptions { budget, ..self.options.clone() },
             devices: self.devices,
             choice: self.choice,
             reads: &mut self.reads,
@@ -107,6 +107,8 @@ pub(super) struct Done {
     /// Of each copy.
     pub(super) ticks: Vec<u64>,
     pub(super) phases: Phases,
+    /// Of the first copy, if all have one.
+    pub(super) calibration: Option<u64>,
     /// Wall time in which boards were at work.
     pub(super) wall: Duration,
     pub(super) transform_flops: u64,
@@ -162,7 +164,7 @@ impl BlockRun<'_> {
     fn read(&mut self, a: &SpdMatrix) -> Result<Vec<Read>, OperationError> {
         let seed = self.options.seed.wrapping_add(self.reads.wrapping_mul(SEED_STEP));
         *self.reads += 1;
-        let (options, choice) = (self.options, self.choice);
+        let (options, choice) = (&self.options, self.choice);
         let progress = Part {
             whole: self.progress,
             before: self.done.leaves.len() as u64,
@@ -176,12 +178,12 @@ impl BlockRun<'_> {
                 .enumerate()
                 .map(|(copy, device)| {
                     let copy = options.copy + copy as u32;
-                    let options = InvertOptions { seed, copy, ..options };
+                    let options = InvertOptions { seed, copy, ..options.clone() };
                     let progress = &progress;
                     scope.spawn(move || {
-                        let chosen = choose_route(a, device.info(), &options.budget, choice)?;
+                        let chosen = choose_route(a, device.info(), &options, choice)?;
                         let inversion = invert_by(device.as_mut(), a, &chosen, &options, progress)?;
-                        Ok(Read { inversion, nominal: chosen.nominal_inverse() })
+                        Ok(Read { inversion, nominal: chosen.programmed_inverse() })
                     })
                 })
                 .collect();
@@ -222,6 +224,9 @@ impl BlockRun<'_> {
             .collect();
         let squared: f64 = deviations.iter().flatten().map(|d| d * d).sum();
         let freedom = deviations.len() - reads.len();
+        let calibrations: Option<Vec<u64>> =
+            reads.iter().map(|read| read.inversion.calibration).collect();
+        self.done.calibration = calibrations.and_then(|ids| ids.first().copied());
         self.done.leaves.push(LeafReport {
             first,
             rows: a.n(),
@@ -248,12 +253,7 @@ impl BlockRun<'_> {
                 *sum += count;
             }
             self.done.transform_flops += inversion.route.flops;
-            let (sum, phases) = (&mut self.done.phases, &inversion.phases);
-            sum.encode += phases.encode;
-            sum.program += phases.program;
-            sum.acquire += phases.acquire;
-            sum.transfer += phases.transfer;
-            sum.decode += phases.decode;
+            self.done.phases.add(&inversion.phases);
         }
     }
 }

@@ -212,7 +212,6 @@ pub fn invert_blocks(
     let cells = boards.cells()?;
     let copies = boards.copies();
     let board = boards.infos().next().cloned().ok_or(BlockError::NoBoards)?;
-    let calibrated = boards.infos().all(|info| info.calibration_id.is_some());
     let mut run = boards.run(leaf_count(a.n(), cells), progress);
     let mut flops = BlockFlops::default();
     let inverse =
@@ -232,7 +231,7 @@ pub fn invert_blocks(
         quantisation_error: shift / size,
         leaves: done.leaves,
         copies,
-        calibration: if calibrated { board.calibration_id } else { None },
+        calibration: done.calibration,
         board,
         kept: done.kept,
         saturated: done.saturated,

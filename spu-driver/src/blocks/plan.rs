@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::{LeafScatter, propagate, schur};
 use crate::device::BoardInfo;
 use crate::error::Error;
+use crate::invert::InvertOptions;
 use crate::linalg::large::multiply_flops;
 use crate::linalg::{frobenius, product};
 use crate::matrix::SpdMatrix;
-use crate::plan::Budget;
 use crate::route::{Route, RouteChoice, choose_route, exact_inverse};
 
 /// A leaf as it is planned.
@@ -71,11 +71,12 @@ impl BlockPlan {
 pub fn plan_blocks(
     a: &SpdMatrix,
     info: &BoardInfo,
-    budget: &Budget,
+    options: &InvertOptions,
     choice: RouteChoice,
     copies: NonZeroUsize,
 ) -> Result<BlockPlan, Error> {
-    let budget = super::boards::share(budget, copies.get());
+    let budget = super::boards::share(&options.budget, copies.get());
+    let options = InvertOptions { budget, ..options.clone() };
     let mut leaves = Vec::new();
     let mut scatter = Vec::new();
     let mut samples = Vec::new();
@@ -85,7 +86,7 @@ pub fn plan_blocks(
             reasons: vec![format!("rows {first} to {}: {why}", first + block.nrows() - 1)],
         };
         let leaf = SpdMatrix::new(block, 0.0).map_err(|error| unusable(error.to_string()))?;
-        let chosen = choose_route(&leaf, info, &budget, choice)
+        let chosen = choose_route(&leaf, info, &options, choice)
             .map_err(|error| unusable(error.to_string()))?;
         let inverse = exact_inverse(&leaf);
         leaves.push(LeafPlan {
@@ -96,9 +97,9 @@ pub fn plan_blocks(
             predicted_error: chosen.predicted_error(),
             ticks: chosen.ticks,
         });
-        let nominal = chosen.nominal_inverse();
+        let nominal = chosen.programmed_inverse();
         scatter.push(LeafScatter::new(first, block, &inverse, &[], 0, &nominal));
-        samples.push((block.clone(), chosen.plan.effective * copies.get() as f64));
+        samples.push((block.clone(), chosen.effective() * copies.get() as f64));
         Ok(inverse)
     };
     let inverse = schur::invert::<Error>(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;

@@ -122,7 +122,7 @@ fn plans_predict_the_error_and_the_ticks() {
         let options = effective(20_000, 170 + seed);
         let copies = NonZeroUsize::new(2).unwrap();
         let choice = RouteChoice::Auto;
-        let plan = plan_blocks(&a, devices[0].info(), &options.budget, choice, copies).unwrap();
+        let plan = plan_blocks(&a, devices[0].info(), &options, choice, copies).unwrap();
         let result = invert_blocks(&mut Boards::new(&mut devices, options), &a, &Quiet).unwrap();
         assert_eq!(plan.leaves.len(), result.leaves.len());
         let squared = (result.statistical_error / plan.statistical_error).powi(2);

@@ -82,8 +82,8 @@ fn judged(name: &'static str, ppm: f64, error: f64) -> Check {
         Check::failed(
             name,
             found,
-            "another sample clock is in use than the board says: load gateware and firmware of \
-             one release",
+            "another sample clock is in use than the board says: flash gateware and firmware \
+             of one release (`spu flash GATEWARE.img`, `spu flash FIRMWARE.img`)",
         )
     } else if beyond > GOOD_PPM {
         Check::warning(

@@ -26,7 +26,7 @@ use crate::linalg::large::{contraction, symmetrised};
 use crate::linalg::tridiagonal::tridiagonalise_flops;
 use crate::linalg::{product, relative_error, solve};
 use crate::matrix::SpdMatrix;
-use crate::plan::{Budget, InversionPlan};
+use crate::plan::InversionPlan;
 use crate::scaling::Scaling;
 
 /// How many times smaller the predicted error of a transformed matrix must be before it is
@@ -101,10 +101,10 @@ pub struct Taken {
 
 impl Taken {
     /// Of a plan without transformation.
-    pub(crate) fn by_scaling(a: &SpdMatrix, plan: &InversionPlan) -> Self {
+    pub(crate) fn by_scaling(plan: &InversionPlan) -> Self {
         Self {
             route: if plan.scaling == Scaling::None { Route::Direct } else { Route::Scaled },
-            quantisation_error: relative_error(&plan.nominal_inverse(), &exact_inverse(a)),
+            quantisation_error: plan.quantisation_error,
             flops: 0,
         }
     }
@@ -117,10 +117,10 @@ pub struct RoutePlan {
     pub route: Route,
     /// The matrix that the board's program stands for, `n × n`.
     pub on_board: SpdMatrix,
-    /// Codes, settling and sampling.
-    pub plan: InversionPlan,
-    /// The orthogonal Q, `n × n`, of a transformed matrix.
-    pub basis: Option<Array2<f64>>,
+    /// Codes, settling and sampling, one of each programming.
+    pub plans: Vec<InversionPlan>,
+    /// Coordinates of the matrix on the board.
+    pub basis: Basis,
     /// Relative Frobenius error of the inverse that quantising the banks leaves, by nominal
     /// values. By splitting, what is left out counts too.
     pub quantisation_error: f64,
@@ -147,40 +147,56 @@ impl RoutePlan {
         route: Route,
         a: &SpdMatrix,
         on_board: SpdMatrix,
-        basis: Option<Array2<f64>>,
+        basis: Basis,
         info: &BoardInfo,
-        budget: &Budget,
+        options: &InvertOptions,
     ) -> Result<Self, Error> {
         let scalings: &[Scaling] = match route {
             Route::Direct => &[Scaling::None],
             Route::Scaled => &[Scaling::UnitDiagonal, Scaling::Perron, Scaling::Resolvent],
             Route::Tridiagonal | Route::Splitting => &Scaling::ALL,
         };
-        let plan = InversionPlan::among(&on_board, info, budget, scalings)?;
-        let nominal = restore(basis.as_ref(), &plan.nominal_inverse());
+        let model = options.model(info)?;
+        let members = options.programmings.get();
+        let plans = InversionPlan::ensemble_among(
+            &on_board,
+            info,
+            &model,
+            &options.budget,
+            members,
+            scalings,
+        )?;
+        let programmed = basis.restore(&programmed_inverse(&plans));
         let n = a.n();
-        let ratio = n as f64 / plan.effective;
+        let ratio = n as f64 / plans.iter().map(|plan| plan.effective).sum::<f64>();
         // The largest eigenvalue of a whitened sample covariance is about (1 + √(n/N))² (Geman 1980).
         let noise = 2.0f64.mul_add(ratio.sqrt(), ratio);
-        let bias = contraction(a.entries(), &nominal);
-        let ticks = plan.ticks();
+        let bias = contraction(a.entries(), &programmed);
+        let ticks = plans.iter().map(InversionPlan::ticks).sum();
+        let squared: f64 = plans.iter().map(|plan| plan.predicted_error.powi(2)).sum();
         Ok(Self {
             route,
-            quantisation_error: relative_error(&nominal, &exact_inverse(a)),
-            statistical_error: plan.predicted_error,
+            quantisation_error: relative_error(&programmed, &exact_inverse(a)),
+            statistical_error: squared.sqrt() / plans.len() as f64,
             contraction: (1.0 + bias).mul_add(noise, bias),
             ticks,
             seconds: ticks as f64 * info.sample_period_s(),
-            flops: if basis.is_some() { transform_flops(n) + restore_flops(n) } else { 0 },
+            flops: if basis.is_turned() { transform_flops(n) + restore_flops(n) } else { 0 },
             on_board,
-            plan,
+            plans,
             basis,
         })
     }
 
-    /// What the nominal board would give for A⁻¹ without noise, `n × n`: digital.
-    pub fn nominal_inverse(&self) -> Array2<f64> {
-        restore(self.basis.as_ref(), &self.plan.nominal_inverse())
+    /// What a board of the values that were planned with would give for A⁻¹ without noise, `n × n`:
+    /// digital.
+    pub fn programmed_inverse(&self) -> Array2<f64> {
+        self.basis.restore(&programmed_inverse(&self.plans))
+    }
+
+    /// Effective independent samples, all programmings together.
+    pub fn effective(&self) -> f64 {
+        self.plans.iter().map(|plan| plan.effective).sum()
     }
 
     /// Smaller is better.
@@ -188,7 +204,7 @@ impl RoutePlan {
         if choice == RouteChoice::Refined {
             return self.contraction;
         }
-        let margin = if self.basis.is_some() { TRANSFORM_MARGIN } else { 1.0 };
+        let margin = if self.basis.is_turned() { TRANSFORM_MARGIN } else { 1.0 };
         self.predicted_error() * margin
     }
 }
@@ -211,46 +227,52 @@ pub struct Routes {
     pub impossible: Vec<Impossible>,
 }
 
-/// Plans `a` by every route.
+/// Plans `a` by every route, for the values of the board in `options`, its budget and number of
+/// programmings.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the measured values are those of another kind of board.
 ///
 /// # Examples
 /// ```
 /// use ndarray::array;
 /// use spu_driver::route::{Route, RouteChoice, plan_routes};
-/// use spu_driver::{matrix::SpdMatrix, open, plan::Budget};
+/// use spu_driver::{invert::InvertOptions, matrix::SpdMatrix, open};
 ///
 /// // Positive couplings, which the capacitors of rev-a do not have.
 /// let a = SpdMatrix::new(&array![[2.0, 1.0], [1.0, 2.0]], 0.0)?;
 /// let board = open("sim:profile=rev-a")?;
-/// let routes = plan_routes(&a, board.info(), &Budget::default());
+/// let routes = plan_routes(&a, board.info(), &InvertOptions::default())?;
 /// assert_eq!(routes.choose(RouteChoice::Auto)?.route, Route::Tridiagonal);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn plan_routes(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Routes {
-    plan_among(a, info, budget, |_| true)
+pub fn plan_routes(
+    a: &SpdMatrix,
+    info: &BoardInfo,
+    options: &InvertOptions,
+) -> Result<Routes, Error> {
+    plan_among(a, info, options, |_| true)
 }
 
 fn plan_among(
     a: &SpdMatrix,
     info: &BoardInfo,
-    budget: &Budget,
+    options: &InvertOptions,
     wanted: impl Fn(Route) -> bool,
-) -> Routes {
+) -> Result<Routes, Error> {
     let mut routes = Routes { usable: Vec::new(), impossible: Vec::new() };
     for route in Route::ALL.into_iter().filter(|route| wanted(*route)) {
-        match plan_route(route, a, info, budget) {
+        match plan_route(route, a, info, options) {
             Ok(plan) => routes.usable.push(plan),
             Err(Error::Unsupported { reasons }) => {
                 routes.impossible.push(Impossible { route, reasons });
             }
-            Err(error) => {
-                routes.impossible.push(Impossible { route, reasons: vec![error.to_string()] });
-            }
+            Err(error) => return Err(error),
         }
     }
     let rank = |plan: &RoutePlan| plan.rank(RouteChoice::Auto);
     routes.usable.sort_by(|x, y| rank(x).total_cmp(&rank(y)));
-    routes
+    Ok(routes)
 }
 
 /// Plans `a` by one route.
@@ -261,23 +283,23 @@ pub fn plan_route(
     route: Route,
     a: &SpdMatrix,
     info: &BoardInfo,
-    budget: &Budget,
+    options: &InvertOptions,
 ) -> Result<RoutePlan, Error> {
     let not_definite = |error: crate::matrix::MatrixError| Error::Unsupported {
         reasons: vec![format!("rounding leaves the transformed matrix unusable: {error}")],
     };
     let (on_board, basis) = match route {
-        Route::Direct | Route::Scaled => (a.clone(), None),
+        Route::Direct | Route::Scaled => (a.clone(), Basis::default()),
         Route::Tridiagonal => {
             let (t, basis) = tridiagonal::best(a).map_err(not_definite)?;
-            (t, Some(basis))
+            (t, Basis(Some(basis)))
         }
         Route::Splitting => {
             let m = splitting::majorant(a, info.raw.coupling_signed == 1);
-            (SpdMatrix::new(&m, 0.0).map_err(not_definite)?, None)
+            (SpdMatrix::new(&m, 0.0).map_err(not_definite)?, Basis::default())
         }
     };
-    RoutePlan::new(route, a, on_board, basis, info, budget)
+    RoutePlan::new(route, a, on_board, basis, info, options)
 }
 
 impl Routes {
@@ -319,10 +341,10 @@ impl Routes {
 pub fn choose_route(
     a: &SpdMatrix,
     info: &BoardInfo,
-    budget: &Budget,
+    options: &InvertOptions,
     choice: RouteChoice,
 ) -> Result<RoutePlan, Error> {
-    let routes = plan_among(a, info, budget, |route| choice.allows(route));
+    let routes = plan_among(a, info, options, |route| choice.allows(route))?;
     routes.choose(choice).cloned()
 }
 
@@ -358,7 +380,7 @@ pub fn invert_any(
     choice: RouteChoice,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
-    let chosen = choose_route(a, device.info(), &options.budget, choice)?;
+    let chosen = choose_route(a, device.info(), options, choice)?;
     invert_by(device, a, &chosen, options, progress)
 }
 
@@ -373,32 +395,66 @@ pub fn invert_by(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
-    let plan = chosen.plan.clone();
-    let mut result = invert_planned(device, &chosen.on_board, plan, options, progress)?;
-    let n = a.n();
-    let mut flops = 0;
-    if let Some(basis) = &chosen.basis {
-        let turn = |x: &Array2<f64>| restore(Some(basis), x);
-        result.inverse = turn(&result.inverse);
-        result.replicates = result.replicates.map(turn);
-        result.half_widths = result.replicates.half_widths();
-        for part in &mut result.convergence {
-            part.inverse = turn(&part.inverse);
-        }
-        let turned = 1 + result.replicates.len() + result.convergence.len();
-        flops = transform_flops(n) + turned as u64 * restore_flops(n);
-    }
+    let (on_board, basis) = (&chosen.on_board, &chosen.basis);
+    let mut result =
+        invert_planned(device, on_board, chosen.plans.clone(), basis, options, progress)?;
+    let flops = if basis.is_turned() {
+        // The result, its batches, its partial results and what is systematic in it.
+        let each = 3 + result.replicates.len() + result.convergence.len();
+        let turned = (each * result.programmings) as u64;
+        transform_flops(a.n()) + turned * restore_flops(a.n())
+    } else {
+        0
+    };
     result.route =
         Taken { route: chosen.route, quantisation_error: chosen.quantisation_error, flops };
     Ok(result)
 }
 
-/// `Q X Qᵀ`, exactly symmetric; X itself without a basis.
-fn restore(basis: Option<&Array2<f64>>, x: &Array2<f64>) -> Array2<f64> {
-    match basis {
-        None => x.clone(),
-        Some(q) => symmetrised(&product(&product(q, x), &q.t())),
+/// Coordinates of the matrix on a board.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Basis(Option<Array2<f64>>);
+
+impl Basis {
+    /// The orthogonal Q, `n × n`, of a transformed matrix; `None` for A's own coordinates.
+    pub fn matrix(&self) -> Option<&Array2<f64>> {
+        self.0.as_ref()
     }
+
+    /// True if they are not A's own.
+    pub fn is_turned(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// `Q X Qᵀ`, exactly symmetric; X itself in A's own coordinates.
+    pub fn restore(&self, x: &Array2<f64>) -> Array2<f64> {
+        match &self.0 {
+            None => x.clone(),
+            Some(q) => symmetrised(&product(&product(q, x), &q.t())),
+        }
+    }
+
+    /// Turns a result back, its batches too: the intervals of its entries follow from them.
+    pub(crate) fn turn(&self, result: &mut Inversion) {
+        if !self.is_turned() {
+            return;
+        }
+        result.inverse = self.restore(&result.inverse);
+        result.replicates = result.replicates.map(|x| self.restore(x));
+        result.half_widths = result.replicates.half_widths();
+        for part in &mut result.convergence {
+            part.inverse = self.restore(&part.inverse);
+        }
+    }
+}
+
+/// The mean of what several programmings would give without noise.
+fn programmed_inverse(plans: &[InversionPlan]) -> Array2<f64> {
+    let mut sum = plans[0].programmed_inverse();
+    for plan in &plans[1..] {
+        sum += &plan.programmed_inverse();
+    }
+    sum / plans.len() as f64
 }
 
 /// Every coordinate is tried as the first one.

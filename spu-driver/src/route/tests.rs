@@ -6,6 +6,7 @@ use super::*;
 use crate::invert::Quiet;
 use crate::linalg::symmetric_eigen;
 use crate::open;
+use crate::plan::Budget;
 
 fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
     (f64::from(rng.next_u32()) + 0.5) / 4_294_967_296.0
@@ -37,9 +38,9 @@ fn a_programmable_matrix_stays_as_it_is() {
     let a = SpdMatrix::new(&array![[2.0, -1.0], [-1.0, 2.0]], 0.0).unwrap();
     for uri in ["sim:profile=ideal", "sim:profile=rev-a", "sim:profile=rev-b"] {
         let device = open(uri).unwrap();
-        let routes = plan_routes(&a, device.info(), &Budget::default());
+        let routes = plan_routes(&a, device.info(), &InvertOptions::default()).unwrap();
         let chosen = routes.choose(RouteChoice::Auto).unwrap();
-        assert!(chosen.basis.is_none(), "{uri}: {:?}", chosen.route);
+        assert!(!chosen.basis.is_turned(), "{uri}: {:?}", chosen.route);
     }
 }
 
@@ -54,10 +55,11 @@ fn the_tridiagonal_route_takes_what_no_scaling_does() {
             for seed in 0..8 {
                 let a = random_spd(8, condition, seed);
                 let plan =
-                    plan_route(Route::Tridiagonal, &a, device.info(), &Budget::default()).unwrap();
+                    plan_route(Route::Tridiagonal, &a, device.info(), &InvertOptions::default())
+                        .unwrap();
                 let error = plan.quantisation_error;
                 assert!(error < worst * factor, "{uri} {condition} {seed}: {error}");
-                let codes = &plan.plan.program.coupling_codes;
+                let codes = &plan.plans[0].program.coupling_codes;
                 assert!(codes.iter().all(|code| code.0 >= 0));
                 assert!(codes.iter().filter(|code| code.0 != 0).count() <= 7);
                 assert!(plan.contraction < 1.0 || factor > 1.0, "{}", plan.contraction);
@@ -70,11 +72,11 @@ fn the_tridiagonal_route_takes_what_no_scaling_does() {
 fn what_a_route_cannot_take_is_refused_with_its_reason() {
     let device = open("sim:profile=rev-a").unwrap();
     let a = random_spd(8, 10.0, 3);
-    let routes = plan_routes(&a, device.info(), &Budget::default());
+    let routes = plan_routes(&a, device.info(), &InvertOptions::default()).unwrap();
     let refused = routes.choose(RouteChoice::Only(Route::Direct)).unwrap_err().to_string();
     assert!(refused.contains("couplings of profile rev-a have no sign"), "{refused}");
     let large = random_spd(9, 10.0, 3);
-    let routes = plan_routes(&large, device.info(), &Budget::default());
+    let routes = plan_routes(&large, device.info(), &InvertOptions::default()).unwrap();
     assert!(routes.usable.is_empty());
     let refused = routes.choose(RouteChoice::Auto).unwrap_err().to_string();
     assert_eq!(refused.matches("the board has 8 cells").count(), 1, "{refused}");

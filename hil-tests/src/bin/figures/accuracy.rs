@@ -55,7 +55,7 @@ pub(crate) fn uncalibrated(quick: bool) -> anyhow::Result<Figure> {
     let mut errors = (0..boards)
         .map(|board| {
             let mut device = open(&format!("sim:profile=rev-a,seed={board}"))?;
-            let options = InvertOptions { seed: board, ..options };
+            let options = InvertOptions { seed: board, ..options.clone() };
             let result = invert(device.as_mut(), &a, &options, &Quiet)?;
             Ok(relative_error(&result.inverse, &reference))
         })

@@ -1,0 +1,73 @@
+//! The mean of several programmings of one matrix on one board.
+
+use ndarray::Array2;
+use spu_protocol::code::Ticks;
+
+use crate::device::Outcome;
+use crate::invert::{Inversion, Partial};
+use crate::linalg::frobenius;
+use crate::stats::Replicates;
+use crate::systematic::Systematic;
+
+/// The mean of results of one board, at least one, each as good as the others.
+pub(crate) fn merge(mut members: Vec<Inversion>) -> Inversion {
+    if members.len() == 1 {
+        return members.swap_remove(0);
+    }
+    let count = members.len() as f64;
+    let mean = |of: &dyn Fn(&Inversion) -> Array2<f64>| -> Array2<f64> {
+        let first = of(&members[0]);
+        members[1..].iter().fold(first, |sum, member| sum + of(member)) / count
+    };
+    let inverse = mean(&|member| member.inverse.clone());
+    let calibrated = members.iter().all(|member| member.systematic.calibration.is_some());
+    let systematic = Systematic {
+        quantisation: mean(&|member| member.systematic.quantisation.clone()),
+        // The same deviations of the board are behind all of them.
+        calibration: calibrated
+            .then(|| mean(&|member| member.systematic.calibration.clone().unwrap_or_default())),
+    };
+    let replicates =
+        Replicates::mean_of(&members.iter().map(|member| &member.replicates).collect::<Vec<_>>());
+    let squared = replicates.squared_error();
+    let (norm, trace) = (frobenius(&inverse), inverse.diag().sum());
+    let predicted: f64 = members.iter().map(|member| member.predicted_error.powi(2)).sum();
+    let mut kept = 0;
+    let mut effective = 0.0;
+    let mut sum = Array2::zeros(inverse.dim());
+    let mut convergence = Vec::new();
+    for (index, member) in members.iter().enumerate() {
+        kept += member.kept;
+        effective += member.effective_planned;
+        sum += &member.inverse;
+        let inverse = &sum / (index + 1) as f64;
+        convergence.push(Partial { kept, effective, inverse });
+    }
+    let programmings = members.len();
+    let rest = members.split_off(1);
+    let mut all = members.swap_remove(0);
+    for member in &rest {
+        all.ticks = Ticks(all.ticks.0 + member.ticks.0);
+        all.phases.add(&member.phases);
+        if member.outcome == Outcome::Cancelled {
+            all.outcome = member.outcome;
+        }
+        for (sum, count) in all.saturated.iter_mut().zip(&member.saturated) {
+            *sum += count;
+        }
+    }
+    Inversion {
+        half_widths: replicates.half_widths(),
+        replicates,
+        systematic,
+        programmings,
+        kept,
+        effective_planned: effective,
+        effective_measured: (trace * trace + norm * norm) / squared,
+        predicted_error: predicted.sqrt() / count,
+        statistical_error: squared.sqrt() / norm,
+        inverse,
+        convergence,
+        ..all
+    }
+}

@@ -1,0 +1,133 @@
+//! Errors of an inverse that more samples do not remove, and intervals that hold them too.
+
+use ndarray::Array2;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::board_model::{BoardModel, MeasuredBoard};
+use crate::device::{Moments, pair_index};
+use crate::invert::{Inversion, OperationError};
+use crate::linalg::{product, solve};
+use crate::matrix::SpdMatrix;
+use crate::plan::InversionPlan;
+use crate::readout::ReadOut;
+use crate::route::Basis;
+use crate::stats::CONFIDENCE;
+
+/// Systematic errors of an inverse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Systematic {
+    /// What the banks' quantisation adds to each entry, by the values of the board that were used. It is in
+    /// the result and not taken out: with E what the programmed matrix differs by from the one asked for,
+    /// it is `X - (1 - X E)^-1 X`, X the inverse as measured.
+    pub quantisation: Array2<f64>,
+    /// Standard deviation that the calibration's own uncertainty leaves in each entry. `None` without
+    /// calibration: then deviations of the board from its profile are in no interval.
+    pub calibration: Option<Array2<f64>>,
+}
+
+impl Systematic {
+    pub(crate) fn none(n: usize) -> Self {
+        Self { quantisation: Array2::zeros((n, n)), calibration: None }
+    }
+
+    /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
+    pub(crate) fn of(
+        a: &SpdMatrix,
+        result: &Inversion,
+        model: &BoardModel,
+        measured: Option<&MeasuredBoard>,
+        moments: &Moments,
+        basis: &Basis,
+    ) -> Result<Self, OperationError> {
+        let quantisation = quantisation(a, &result.plan, model, &result.inverse);
+        let Some(board) = measured.filter(|board| !board.draws.is_empty()) else {
+            return Ok(Self { quantisation: basis.restore(&quantisation), calibration: None });
+        };
+        let mut square = Array2::zeros(quantisation.dim());
+        for draw in &board.draws {
+            let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
+            let inverse = readout.estimate(moments)?.inverse;
+            // The same matrix, had the board these values: its inverse, and what was programmed.
+            let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
+            let difference = basis.restore(&(here - (&result.inverse - &quantisation)));
+            square += &(&difference * &difference);
+        }
+        let calibration = Some(square.mapv(|s| (s / board.draws.len() as f64).sqrt()));
+        Ok(Self { quantisation: basis.restore(&quantisation), calibration })
+    }
+}
+
+/// `X - (1 - X E)^-1 X`, `E = C / s` in the coordinates of A, less A.
+fn quantisation(
+    a: &SpdMatrix,
+    plan: &InversionPlan,
+    model: &BoardModel,
+    inverse: &Array2<f64>,
+) -> Array2<f64> {
+    let n = plan.n;
+    let model = model.first(n);
+    let codes = &plan.program;
+    let cells = codes.self_codes.len();
+    let selves: Vec<i16> = codes.self_codes[..n].iter().map(|code| code.0).collect();
+    let couplings: Vec<i16> = (0..n)
+        .flat_map(|i| (i + 1..n).map(move |j| pair_index(cells, i, j)))
+        .map(|pair| codes.coupling_codes[pair].0)
+        .collect();
+    let c = model.capacitance(&selves, &couplings);
+    let error = Array2::from_shape_fn((n, n), |(i, j)| {
+        c[[i, j]] / (plan.farads * plan.d[i] * plan.d[j]) - a.entries()[[i, j]]
+    });
+    let rest = Array2::eye(n) - product(inverse, &error);
+    inverse - &solve(&rest, inverse)
+}
+
+impl Inversion {
+    /// Half widths of 95 % intervals around each entry that hold the statistical error, what the
+    /// calibration leaves open, and the known error of quantisation: the width h with
+    /// `P(|b + s t| <= h) = 95 %`, b the known part, s the standard deviation of the rest, t Student's.
+    pub fn intervals(&self) -> Array2<f64> {
+        let dof = self.replicates.len().saturating_sub(1).max(1) as f64;
+        let Ok(law) = StudentsT::new(0.0, 1.0, dof) else {
+            return Array2::from_elem(self.inverse.dim(), f64::INFINITY);
+        };
+        let statistical = self.replicates.variance();
+        Array2::from_shape_fn(self.inverse.dim(), |at| {
+            let calibration = self.systematic.calibration.as_ref().map_or(0.0, |sd| sd[at]);
+            let deviation = calibration.hypot(statistical[at].sqrt());
+            half_width(self.systematic.quantisation[at].abs() / deviation, &law) * deviation
+        })
+    }
+}
+
+/// The h with `P(|b + t| <= h) = 95 %`.
+fn half_width(b: f64, law: &StudentsT) -> f64 {
+    let central = law.inverse_cdf(0.5 + 0.5 * CONFIDENCE);
+    let (mut low, mut high) = (b.max(central) * 0.5, b + central);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        let inside = law.cdf(middle - b) - law.cdf(-middle - b);
+        if inside < CONFIDENCE {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_part_widens_the_interval_by_what_it_must() {
+        let law = StudentsT::new(0.0, 1.0, 1e6).unwrap();
+        assert!((half_width(0.0, &law) - 1.96).abs() < 1e-3);
+        // Far off, one side alone counts.
+        assert!((half_width(10.0, &law) - 11.645).abs() < 1e-3);
+        let inside = |b: f64, h: f64| law.cdf(h - b) - law.cdf(-h - b);
+        for b in [0.3, 1.0, 2.5] {
+            assert!((inside(b, half_width(b, &law)) - CONFIDENCE).abs() < 1e-9);
+        }
+    }
+}
