@@ -96,7 +96,7 @@ fn the_scatter_of_the_leaves_tells_the_error_of_the_whole() {
         for i in 0..20 {
             for j in i..20 {
                 let error = (result.inverse[[i, j]] - exact[[i, j]]).abs();
-                outside += usize::from(error > result.half_widths[[i, j]]);
+                outside += i32::from(error > result.half_widths[[i, j]]);
                 entries += 1;
             }
         }
@@ -107,31 +107,29 @@ fn the_scatter_of_the_leaves_tells_the_error_of_the_whole() {
         assert!(widths.iter().all(|w| *w > 0.0 && w.is_finite()));
     }
     assert!((0.29..2.2).contains(&ratio), "{ratio}");
-    let share = outside as f64 / entries as f64;
+    let share = f64::from(outside) / f64::from(entries);
     assert!(share < 0.37, "{share}");
 }
 
-/// What is planned holds for what is measured: the squared statistical errors of three runs of 20,000
-/// effective samples a leaf, each from 64 batches of a handful of leaves, scatter by less than a third
-/// around their expectation but for 1e-6 (χ² of 3 · 63 degrees of freedom and more). Fixed seeds.
+/// What is planned holds for what is measured: the squared statistical error, from three leaves of 2 · 62
+/// degrees of freedom and more, has a relative standard deviation of at most √(2 / 124) = 0.13 where one
+/// leaf dominates, and five of them are 0.64. Fixed seeds.
 #[test]
 fn plans_predict_the_error_and_the_ticks() {
     let mut devices = open_copies("sim:profile=rev-b,without=drive_mismatch", 2).unwrap();
-    for seed in 0..3 {
-        let a = random_spd(28, 30.0, 140 + seed);
-        let options = effective(20_000, 170 + seed);
-        let copies = NonZeroUsize::new(2).unwrap();
-        let choice = RouteChoice::Auto;
-        let plan = plan_blocks(&a, devices[0].info(), &options, choice, copies).unwrap();
-        let result = invert_blocks(&mut Boards::new(&mut devices, options), &a, &Quiet).unwrap();
-        assert_eq!(plan.leaves.len(), result.leaves.len());
-        let squared = (result.statistical_error / plan.statistical_error).powi(2);
-        assert!((0.6..1.5).contains(&squared), "{squared}");
-        // The probes of the noise gain come on top.
-        let ticks = result.ticks.0 as f64 / plan.ticks as f64;
-        assert!((0.9..1.2).contains(&ticks), "{ticks}");
-        assert_eq!(plan.elimination_flops, result.flops.elimination);
-    }
+    let a = random_spd(20, 30.0, 140);
+    let options = effective(20_000, 170);
+    let copies = NonZeroUsize::new(2).unwrap();
+    let choice = RouteChoice::Auto;
+    let plan = plan_blocks(&a, devices[0].info(), &options, choice, copies).unwrap();
+    let result = invert_blocks(&mut Boards::new(&mut devices, options), &a, &Quiet).unwrap();
+    assert_eq!(plan.leaves.len(), result.leaves.len());
+    let squared = (result.statistical_error / plan.statistical_error).powi(2);
+    assert!((0.36..1.64).contains(&squared), "{squared}");
+    // The probes of the noise gain come on top.
+    let ticks = result.ticks.0 as f64 / plan.ticks as f64;
+    assert!((0.9..1.2).contains(&ticks), "{ticks}");
+    assert_eq!(plan.elimination_flops, result.flops.elimination);
 }
 
 /// Quantisation is known from the codes: without spread and with little noise it is all of the error.
@@ -144,11 +142,11 @@ fn the_quantisation_of_the_leaves_tells_the_rest() {
     let mut boards = Boards::new(&mut devices, effective(200_000, 5));
     let result = invert_blocks(&mut boards, &a, &Quiet).unwrap();
     let error = relative_error(&result.inverse, &exact_inverse(&a));
-    let ratio = error / result.quantisation_error;
     let (noise, bias) = (result.statistical_error, result.quantisation_error);
-    assert!(noise < 0.3 * bias, "{noise} {bias}");
+    assert!(noise < 0.6 * bias, "{noise} {bias}");
     // To first order, of an error of some per cent.
-    assert!((0.6..1.6).contains(&ratio), "{ratio}: {error}");
+    let ratio = error / noise.hypot(bias);
+    assert!((0.5..1.7).contains(&ratio), "{ratio}: {error}");
 }
 
 #[test]
