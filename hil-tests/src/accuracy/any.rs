@@ -190,6 +190,8 @@ pub struct Large {
     pub ticks: u64,
     /// Wall time in which boards were at work, in seconds.
     pub board_wall_s: f64,
+    /// Wall time of planning the leaves, in seconds.
+    pub planning_wall_s: f64,
     /// Wall time of digital work of the blocks, in seconds.
     pub digital_wall_s: f64,
     /// Wall time of the refinement with its comparison, in seconds.
@@ -236,6 +238,7 @@ pub fn large(
         cholesky_flops: refined.cholesky_flops,
         ticks: result.ticks.0,
         board_wall_s: result.board_wall.as_secs_f64(),
+        planning_wall_s: result.planning_wall.as_secs_f64(),
         digital_wall_s: result.digital_wall.as_secs_f64(),
         refine_wall_s: started.elapsed().as_secs_f64(),
     })

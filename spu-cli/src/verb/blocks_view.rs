@@ -28,6 +28,8 @@ pub(crate) struct BlocksView {
     pub(crate) phases_s: PhasesView,
     /// Wall time in which boards were at work.
     pub(crate) board_wall_s: f64,
+    /// Planning the leaves: digital, and not in the operations.
+    pub(crate) planning_wall_s: f64,
     pub(crate) digital_wall_s: f64,
     pub(crate) digital_flops: BlockFlops,
     /// A digital inverse by Cholesky factorisation.
@@ -48,6 +50,7 @@ impl BlocksView {
             board_s: result.ticks.0 as f64 * board.sample_period_s(),
             phases_s: result.phases.into(),
             board_wall_s: result.board_wall.as_secs_f64(),
+            planning_wall_s: result.planning_wall.as_secs_f64(),
             digital_wall_s: result.digital_wall.as_secs_f64(),
             digital_flops: result.flops,
             cholesky_flops: (result.inverse.nrows() as u64).pow(3),
@@ -97,13 +100,14 @@ impl BlocksView {
                 "digital",
                 format!(
                     "{} in {}: between blocks {}, transformations {}, error bars {} (an inverse by \
-                     Cholesky factorisation: {})",
+                     Cholesky factorisation: {}); planning {} more",
                     flops(parts.total()),
                     duration(self.digital_wall_s),
                     flops(parts.elimination),
                     flops(parts.transforms),
                     flops(parts.error_bars),
-                    flops(self.cholesky_flops)
+                    flops(self.cholesky_flops),
+                    duration(self.planning_wall_s)
                 ),
             ),
         ]

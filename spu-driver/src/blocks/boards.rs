@@ -111,6 +111,8 @@ pub(super) struct Done {
     pub(super) calibration: Option<u64>,
     /// Wall time in which boards were at work.
     pub(super) wall: Duration,
+    /// Wall time of planning leaves.
+    pub(super) planning: Duration,
     pub(super) transform_flops: u64,
 }
 
@@ -131,6 +133,8 @@ pub(super) struct BlockRun<'b> {
 /// A leaf as one copy read it.
 struct Read {
     inversion: Inversion,
+    /// Wall time of its planning.
+    planning: Duration,
     /// What its codes would give without noise.
     nominal: Array2<f64>,
 }
@@ -153,7 +157,9 @@ impl BlockRun<'_> {
             OperationError::Device(Error::Cancelled) => BlockError::from(Error::Cancelled),
             source => BlockError::Leaf { first, last, source },
         })?;
-        self.done.wall += started.elapsed();
+        let planning = reads.iter().map(|read| read.planning).max().unwrap_or_default();
+        self.done.planning += planning;
+        self.done.wall += started.elapsed().saturating_sub(planning);
         self.check(&a, &reads)?;
         let inverse = mean(reads.iter().map(|read| &read.inversion.inverse));
         self.account(first, &a, &reads, &inverse);
@@ -181,9 +187,11 @@ impl BlockRun<'_> {
                     let options = InvertOptions { seed, copy, ..options.clone() };
                     let progress = &progress;
                     scope.spawn(move || {
+                        let started = Instant::now();
                         let chosen = choose_route(a, device.info(), &options, choice)?;
+                        let planning = started.elapsed();
                         let inversion = invert_by(device.as_mut(), a, &chosen, &options, progress)?;
-                        Ok(Read { inversion, nominal: chosen.programmed_inverse() })
+                        Ok(Read { inversion, planning, nominal: chosen.programmed_inverse() })
                     })
                 })
                 .collect();

@@ -154,6 +154,9 @@ pub struct BlockInversion {
     pub phases: Phases,
     /// Wall time in which boards were at work.
     pub board_wall: Duration,
+    /// Wall time of planning the leaves: routes, codes, sampling. Digital, and not in
+    /// [`flops`](Self::flops).
+    pub planning_wall: Duration,
     /// Wall time of digital work between them and after.
     pub digital_wall: Duration,
     /// Digital work.
@@ -238,7 +241,8 @@ pub fn invert_blocks(
         ticks: Ticks(done.ticks.iter().copied().max().unwrap_or(0)),
         phases: done.phases,
         board_wall: done.wall,
-        digital_wall: started.elapsed().saturating_sub(done.wall),
+        planning_wall: done.planning,
+        digital_wall: started.elapsed().saturating_sub(done.wall + done.planning),
         flops,
         scatter: done.scatter,
         inverse,
