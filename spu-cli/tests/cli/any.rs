@@ -89,7 +89,8 @@ fn matrices_larger_than_the_board() {
     for words in ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky"] {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }
-    let error = fails(&["invert", a, "--report", "target/never.html"], 2);
+    let report = directory.path().join("never.html");
+    let error = fails(&["invert", a, "--report", report.to_str().unwrap()], 2);
     assert!(error.contains("--report"), "{error}");
 }
 
