@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use spu_driver::Error;
+use spu_driver::blocks::BlockError;
 use spu_driver::calibrate::CalibrateError;
 use spu_driver::calibration::CalibrationError;
 use spu_driver::flash::FlashError;
 use spu_driver::invert::OperationError;
 use spu_driver::matrix::MatrixError;
 use spu_driver::recording::RecordingError;
+use spu_driver::refine::RefineError;
 
 use crate::matrix_file::FileError;
 
@@ -196,6 +198,37 @@ impl From<CalibrateError> for Failure {
             CalibrateError::Device(error) => error.into(),
             CalibrateError::BadBoard { .. } => Self::new(Exit::Diagnosis, error.to_string()),
             _ => Self::new(Exit::Unexpected, error.to_string()),
+        }
+    }
+}
+
+impl From<BlockError> for Failure {
+    fn from(error: BlockError) -> Self {
+        let message = error.to_string();
+        let exit = match error {
+            BlockError::Operation(error) => return error.into(),
+            BlockError::Leaf { source, .. } => Self::from(source).exit,
+            BlockError::NotDefinite { .. } => Exit::NotProgrammable,
+            BlockError::Copies(_) => Exit::Disagreement,
+            _ => Exit::Unexpected,
+        };
+        Self::new(exit, message)
+    }
+}
+
+impl From<RefineError> for Failure {
+    fn from(error: RefineError) -> Self {
+        let exit = match &error {
+            RefineError::BadTolerance(_) => Exit::Usage,
+            RefineError::WrongLength { .. } | RefineError::NotFinite { .. } => Exit::Input,
+            RefineError::CannotConverge { .. } | RefineError::Stalled { .. } => {
+                Exit::NotProgrammable
+            }
+            _ => Exit::Unexpected,
+        };
+        match error {
+            RefineError::Blocks(error) => error.into(),
+            error => Self::new(exit, error.to_string()),
         }
     }
 }

@@ -43,6 +43,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Invert(verb::invert::Invert),
+    Solve(verb::solve::Solve),
     Sample(verb::sample::Sample),
     Stream(verb::stream::Stream),
     Plan(verb::plan::Plan),
@@ -84,6 +85,7 @@ fn run(cli: Cli, printer: Printer) -> ExitCode {
     };
     match cli.verb {
         Verb::Invert(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Solve(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Sample(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Stream(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Plan(verb) => finish(verb.run(), printer),

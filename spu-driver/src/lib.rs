@@ -5,6 +5,7 @@
 //! back end writes them again; an ensemble runs them on several copies of a board and judges
 //! whether the copies agree.
 
+pub mod blocks;
 pub mod board_model;
 pub mod calibrate;
 pub mod calibration;
@@ -27,12 +28,15 @@ pub mod plan;
 mod quantise;
 mod readout;
 pub mod recording;
+pub mod refine;
+pub mod route;
 pub mod sample;
 pub mod scaling;
 pub mod seeds;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod sinks;
+pub mod solve;
 mod spd;
 mod spread;
 pub mod stats;

@@ -105,7 +105,7 @@ impl InversionPlan {
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let best = Fit::of(a, info, model)?;
+        let best = Fit::of(a, info, model, &Scaling::ALL)?;
         Ok(best.finish(info, model, budget))
     }
 
@@ -123,6 +123,18 @@ impl InversionPlan {
         budget: &Budget,
         members: u32,
     ) -> Result<Vec<Self>, Error> {
+        Self::ensemble_among(a, info, model, budget, members, &Scaling::ALL)
+    }
+
+    /// As [`ensemble`](Self::ensemble), with one of these scalings only.
+    pub(crate) fn ensemble_among(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+        members: u32,
+        scalings: &[Scaling],
+    ) -> Result<Vec<Self>, Error> {
         let count = u64::from(members.max(1));
         let share = |all: Option<u64>| all.map(|all| all.div_ceil(count));
         let samples = match (budget.samples, budget.effective) {
@@ -135,7 +147,7 @@ impl InversionPlan {
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let best = Fit::of(a, info, model)?;
+        let best = Fit::of(a, info, model, scalings)?;
         let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
         let mut carry = Array2::zeros((a.n(), a.n()));
         let mut plans = Vec::new();
@@ -148,6 +160,21 @@ impl InversionPlan {
             plans.push(fit.finish(info, model, &budget));
         }
         Ok(plans)
+    }
+
+    /// Ticks that it takes: settling, then sampling.
+    pub fn ticks(&self) -> u64 {
+        self.settle.saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
+    }
+
+    /// What a board of the model's values with these codes would give for A⁻¹ without noise,
+    /// `s · D C⁻¹ D`, `n × n`: digital, it tells what quantising the banks costs.
+    pub fn programmed_inverse(&self) -> Array2<f64> {
+        let inverse = solve(&self.capacitance, &Array2::eye(self.n));
+        Array2::from_shape_fn((self.n, self.n), |(i, j)| {
+            let symmetric = 0.5 * (inverse[[i, j]] + inverse[[j, i]]);
+            self.farads * self.d[i] * symmetric * self.d[j]
+        })
     }
 
     /// Highest mode over sample clock.
@@ -249,11 +276,23 @@ impl Fit {
             .filter(|fit| fit.error.is_finite())
     }
 
-    /// The best fit of all scalings.
-    fn of(a: &SpdMatrix, info: &BoardInfo, model: &BoardModel) -> Result<Self, Error> {
+    /// The best fit of these scalings.
+    fn of(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        scalings: &[Scaling],
+    ) -> Result<Self, Error> {
         let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
-        candidates(a, info.raw.coupling_signed == 1)
-            .map_err(|reasons| Error::Unsupported { reasons })?
+        let mut candidates = candidates(a, info.raw.coupling_signed == 1)
+            .map_err(|reasons| Error::Unsupported { reasons })?;
+        candidates.retain(|(scaling, _)| scalings.contains(scaling));
+        if candidates.is_empty() {
+            return Err(Error::Unsupported {
+                reasons: vec!["the matrix is not diagonally dominant as it is".into()],
+            });
+        }
+        candidates
             .into_iter()
             .filter_map(|(scaling, d)| Self::best(a, &banks, scaling, &d))
             .min_by(|x, y| x.error.total_cmp(&y.error))

@@ -10,10 +10,12 @@ use spu_driver::ensemble::{BiasSplit, EnsembleInversion, Pair, Verdict};
 use spu_driver::invert::{Inversion, OperationError};
 use spu_driver::linalg::relative_error;
 use spu_driver::matrix::SpdMatrix;
+use spu_driver::route::{Route, Taken};
 use spu_driver::stats::CONFIDENCE;
 
 use super::info::Nominal;
 use super::plan::{MatrixView, PlanView};
+use super::route::{RefineView, flops};
 use super::{MatrixArg, Written, rows, rung};
 
 /// What the run was told and how long it took.
@@ -32,11 +34,17 @@ pub(crate) struct InvertAnswer {
     pub(crate) rung: &'static str,
     pub(crate) board: BoardInfo,
     pub(crate) nominal: Nominal,
+    /// How the matrix came onto the board.
+    pub(crate) route: Taken,
+    /// Of what the board held: by the tridiagonal route the tridiagonal matrix.
     pub(crate) plan: PlanView,
     pub(crate) copies: Vec<CopyView>,
     pub(crate) mean: MeanView,
     /// Inverse by Cholesky factorisation on the host: digital, for comparison only.
     pub(crate) digital_reference: Vec<Vec<f64>>,
+    /// What refinement made of the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refinement: Option<RefineView>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) bias: Option<BiasSplit>,
     #[serde(skip)]
@@ -57,9 +65,6 @@ pub(crate) struct InvertAnswer {
     pub(crate) command: String,
     pub(crate) version: &'static str,
     pub(crate) files: Vec<Written>,
-    /// [`MeanView::inverse`], for files.
-    #[serde(skip)]
-    pub(crate) mean_matrix: Array2<f64>,
 }
 
 fn verdict_name(verdict: &Verdict) -> &'static str {
@@ -177,6 +182,7 @@ impl InvertAnswer {
             matrix: MatrixView::new(argument, a),
             rung: rung(&first.uri, Some(&first.board)),
             nominal: Nominal::of(&first.board.raw),
+            route: first.route,
             plan: PlanView::new(&first.plan, &first.board),
             copies,
             mean: MeanView {
@@ -186,6 +192,7 @@ impl InvertAnswer {
                 error_against_reference: ensemble.mean_error,
             },
             digital_reference: rows(&ensemble.reference),
+            refinement: None,
             pairs: ensemble.pairs.clone(),
             bias: ensemble.bias,
             summary: super::invert_text::verdict(ensemble, &first.board.profile),
@@ -200,7 +207,6 @@ impl InvertAnswer {
             command: request.command,
             version: env!("CARGO_PKG_VERSION"),
             files: Vec::new(),
-            mean_matrix: ensemble.mean.clone(),
             board: first.board.clone(),
         }
     }
@@ -274,7 +280,7 @@ fn half_widths(used: &[(usize, &Inversion)], n: usize) -> Array2<f64> {
     squares.mapv(f64::sqrt) / used.len() as f64
 }
 
-fn intervals(calibrated: bool) -> String {
+pub(crate) fn intervals(calibrated: bool) -> String {
     let level = CONFIDENCE * 100.0;
     if calibrated {
         format!("calibrated: {level:.0} % intervals")
@@ -288,7 +294,16 @@ fn intervals(calibrated: bool) -> String {
 
 fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
     let n = a.n();
+    let route = match first.route.route {
+        Route::Tridiagonal => format!(
+            "route: Householder tridiagonalisation, inverse and batches turned back, {}",
+            flops(first.route.flops)
+        ),
+        Route::Splitting => "route: the matrix that splits off A".into(),
+        Route::Direct | Route::Scaled => "route: no transformation but D A D".into(),
+    };
     vec![
+        route,
         format!(
             "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
         ),

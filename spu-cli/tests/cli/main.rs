@@ -1,5 +1,6 @@
 //! The `spu` command as a user runs it, on the simulator.
 
+mod any;
 mod calibrate;
 mod files;
 #[cfg(unix)]

@@ -1,0 +1,3 @@
+//! How accurate results are, measured on simulated boards.
+
+pub mod any;
