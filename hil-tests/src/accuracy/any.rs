@@ -65,11 +65,15 @@ pub fn haar_log(n: usize, condition: f64, seed: u64) -> Result<SpdMatrix> {
         for _ in 0..2 {
             for other in &*done {
                 let dot: f64 = row.iter().zip(other).map(|(x, y)| x * y).sum();
-                row.iter_mut().zip(other).for_each(|(x, y)| *x -= dot * y);
+                for (x, y) in row.iter_mut().zip(other) {
+                    *x -= dot * y;
+                }
             }
         }
         let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
-        row.iter_mut().for_each(|x| *x /= norm);
+        for x in row.iter_mut() {
+            *x /= norm;
+        }
     }
     let last = (n.max(2) - 1) as f64;
     let basis = Array2::from_shape_fn((n, n), |(i, j)| rows[i][j]);
