@@ -65,7 +65,9 @@ pub fn haar_log(n: usize, condition: f64, seed: u64) -> Result<SpdMatrix> {
         for _ in 0..2 {
             for other in &*done {
                 let dot: f64 = row.iter().zip(other).map(|(x, y)| x * y).sum();
-                row.iter_mut().zip(other).for_each(|(x, y)| *x -= dot * y);
+                for (x, y) in row.iter_mut().zip(other) {
+                    *x -= dot * y;
+                }
             }
         }
         let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
