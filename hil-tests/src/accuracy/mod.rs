@@ -1,3 +1,4 @@
 //! How accurate results are, measured on simulated boards.
 
 pub mod any;
+pub mod calibrated;

@@ -1,12 +1,13 @@
 //! Prints how accurate inverses are, one JSON object a line. The boards are simulated.
 //!
-//! `cargo run --release -p hil-tests --bin accuracy -- [--quick] [any] [large] [refine]`
+//! `cargo run --release --bin accuracy -- [--quick] [calibrated] [coverage] [any] [large] [refine]`
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use hil_tests::accuracy::any::{
     SIGNED_8_BIT, UNIPOLAR_4_BIT, UNIPOLAR_8_BIT, any_spd, large, refined,
 };
+use hil_tests::accuracy::calibrated::{coverage, medians};
 use serde::Serialize;
 use spu_driver::refine::RefineMethod;
 
@@ -22,6 +23,10 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Calibrated boards, with and without mitigation
+    Calibrated,
+    /// Coverage of the 95 % intervals of calibrated boards
+    Coverage,
     /// 8×8 matrices of mixed signs on unipolar couplings
     Any,
     /// 256×256 matrices in blocks
@@ -37,6 +42,20 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     let matrices = if arguments.quick { 12 } else { 60 };
+    if wanted(Part::Calibrated) {
+        let boards = if arguments.quick { 5 } else { 20 };
+        for profile in ["rev-a", "rev-b"] {
+            for (effective, programmings) in [(12_000, 1), (1_000_000, 1), (1_000_000, 16)] {
+                print("calibrated", &medians(profile, boards, effective, programmings, SEED)?)?;
+            }
+        }
+    }
+    if wanted(Part::Coverage) {
+        let (boards, matrices) = if arguments.quick { (20, 3) } else { (200, 10) };
+        for profile in ["rev-a", "rev-b"] {
+            print("coverage", &coverage(profile, boards, matrices, SEED)?)?;
+        }
+    }
     if wanted(Part::Any) {
         for uri in [UNIPOLAR_8_BIT, UNIPOLAR_4_BIT] {
             for effective in [12_000, 1_000_000] {

@@ -1,7 +1,6 @@
 //! `spu calibrate`: measures the values of a board, and keeps or shows them.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use spu_driver::calibrate::{CalibrateError, CalibrateOptions, calibrate};
@@ -10,6 +9,7 @@ use spu_driver::calibration::{
 };
 
 use super::calibrate_view::CalibrateAnswer;
+use super::calibrated::now;
 use super::{DeviceArg, TimeoutArg, Written, rung};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -144,9 +144,4 @@ fn kept(path: PathBuf, what: &'static str, result: Result<PathBuf, CalibrationEr
         Ok(path) => Written { path, what, error: None },
         Err(error) => Written { path, what, error: Some(error.to_string()) },
     }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

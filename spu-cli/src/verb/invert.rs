@@ -14,6 +14,7 @@ use spu_driver::matrix::SpdMatrix;
 use spu_driver::refine::{Refinement, refine};
 use spu_driver::route::RouteChoice;
 
+use super::calibrated::{CalibrationArg, MitigateArg};
 use super::invert_large::LargeAnswer;
 use super::invert_view::{InvertAnswer, Request};
 use super::route::{MethodName, RefineView, RouteArg};
@@ -37,6 +38,10 @@ pub(crate) struct Invert {
     copies: u8,
     #[command(flatten)]
     budget: BudgetArgs,
+    #[command(flatten)]
+    calibration: CalibrationArg,
+    #[command(flatten)]
+    mitigate: MitigateArg,
     #[command(flatten)]
     route: RouteArg,
     /// Refine the inverse until ‖I − A X‖ (Frobenius) is at most TOL, e.g. 1e-6
@@ -95,12 +100,14 @@ impl Invert {
         let a = self.matrix.read()?;
         let mut devices = self.device.open_copies(usize::from(self.copies))?;
         interrupt.watch(&devices);
-        let options = InvertOptions {
+        let mut options = InvertOptions {
             budget: self.budget.budget(),
             seed: self.seed,
             timeout: self.timeout.timeout,
+            programmings: self.mitigate.programmings(),
             ..InvertOptions::default()
         };
+        self.calibration.apply(&devices, &mut options)?;
         let meter = Meter::new(devices.len(), json);
         let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
         let result = if a.n() > cells {

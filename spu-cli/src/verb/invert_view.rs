@@ -93,7 +93,17 @@ pub(crate) struct ResultView {
     pub(crate) serial: u64,
     pub(crate) outcome: Outcome,
     pub(crate) inverse: Vec<Vec<f64>>,
+    /// Half widths of the intervals: of a calibrated board with systematic errors, else statistical.
     pub(crate) half_widths: Vec<Vec<f64>>,
+    pub(crate) statistical_half_widths: Vec<Vec<f64>>,
+    /// What the banks' quantisation adds to each entry; it is in the result.
+    pub(crate) quantisation: Vec<Vec<f64>>,
+    /// Standard deviations by the calibration's own uncertainty.
+    pub(crate) calibration_sigma: Option<Vec<Vec<f64>>>,
+    /// Content hash of the calibration that was used.
+    pub(crate) calibration: Option<String>,
+    /// Programmings of the matrix that were averaged.
+    pub(crate) programmings: usize,
     /// Relative Frobenius error against the digital reference.
     pub(crate) error_against_reference: f64,
     pub(crate) predicted_statistical_error: f64,
@@ -188,7 +198,7 @@ impl InvertAnswer {
             mean: MeanView {
                 of_copies: used.iter().map(|(index, _)| *index).collect(),
                 inverse: rows(&ensemble.mean),
-                half_widths: rows(&half_widths(&used, a.n())),
+                half_widths: rows(&half_widths(&used, &ensemble.weights, a.n())),
                 error_against_reference: ensemble.mean_error,
             },
             digital_reference: rows(&ensemble.reference),
@@ -245,7 +255,12 @@ impl ResultView {
             serial: inversion.board.serial,
             outcome: inversion.outcome,
             inverse: rows(&inversion.inverse),
-            half_widths: rows(&inversion.half_widths),
+            half_widths: rows(&half_widths_of(inversion)),
+            statistical_half_widths: rows(&inversion.half_widths),
+            quantisation: rows(&inversion.systematic.quantisation),
+            calibration_sigma: inversion.systematic.calibration.as_ref().map(|sigma| rows(sigma)),
+            calibration: inversion.calibration.map(|id| format!("{id:016x}")),
+            programmings: inversion.programmings,
             error_against_reference: relative_error(&inversion.inverse, reference),
             predicted_statistical_error: inversion.predicted_error,
             measured_statistical_error: inversion.statistical_error,
@@ -271,19 +286,31 @@ impl ResultView {
     }
 }
 
-/// Half widths of the mean: the copies' noise is independent, so their squares add.
-fn half_widths(used: &[(usize, &Inversion)], n: usize) -> Array2<f64> {
+/// Half widths of the mean: the copies' errors are independent, so their squares add.
+fn half_widths(used: &[(usize, &Inversion)], weights: &[f64], n: usize) -> Array2<f64> {
     let mut squares = Array2::<f64>::zeros((n, n));
-    for (_, inversion) in used {
-        squares += &(&inversion.half_widths * &inversion.half_widths);
+    for (index, inversion) in used {
+        let width = half_widths_of(inversion) * weights[*index];
+        squares += &(&width * &width);
     }
-    squares.mapv(f64::sqrt) / used.len() as f64
+    squares.mapv(f64::sqrt)
+}
+
+/// Half widths of a copy: of a calibrated one they hold systematic errors too.
+fn half_widths_of(inversion: &Inversion) -> Array2<f64> {
+    match inversion.calibration {
+        Some(_) => inversion.intervals(),
+        None => inversion.half_widths.clone(),
+    }
 }
 
 pub(crate) fn intervals(calibrated: bool) -> String {
     let level = CONFIDENCE * 100.0;
     if calibrated {
-        format!("calibrated: {level:.0} % intervals")
+        format!(
+            "calibrated: {level:.0} % intervals hold the statistical error, what the calibration leaves \
+             open, and the known error of quantisation"
+        )
     } else {
         format!(
             "uncalibrated: {level:.0} % intervals are statistical only; how the board deviates from \

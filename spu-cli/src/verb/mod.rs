@@ -3,6 +3,7 @@
 pub(crate) mod blocks_view;
 pub(crate) mod calibrate;
 pub(crate) mod calibrate_view;
+pub(crate) mod calibrated;
 pub(crate) mod doctor;
 pub(crate) mod flash;
 pub(crate) mod image;

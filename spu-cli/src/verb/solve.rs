@@ -13,6 +13,7 @@ use spu_driver::refine::{VectorMethod, Work};
 use spu_driver::solve::{Solution, SolveRefinement, solve};
 
 use super::blocks_view::BlocksView;
+use super::calibrated::{CalibrationArg, MitigateArg};
 use super::invert_view::intervals;
 use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
@@ -41,6 +42,10 @@ pub(crate) struct Solve {
     copies: u8,
     #[command(flatten)]
     budget: BudgetArgs,
+    #[command(flatten)]
+    calibration: CalibrationArg,
+    #[command(flatten)]
+    mitigate: MitigateArg,
     #[command(flatten)]
     route: RouteArg,
     /// Refine x until ‖b − A x‖ is at most TOL times ‖b‖, e.g. 1e-6
@@ -140,12 +145,14 @@ impl Solve {
         let b = read_vector(&self.vector)?;
         let mut devices = self.device.open_copies(usize::from(self.copies))?;
         interrupt.watch(&devices);
-        let options = InvertOptions {
+        let mut options = InvertOptions {
             budget: self.budget.budget(),
             seed: self.seed,
             timeout: self.timeout.timeout,
+            programmings: self.mitigate.programmings(),
             ..InvertOptions::default()
         };
+        self.calibration.apply(&devices, &mut options)?;
         let meter = Meter::new(devices.len(), json);
         let uris: Vec<String> = devices.iter().map(|device| device.uri().to_owned()).collect();
         let mut boards = Boards::new(&mut devices, options).by(self.route.choice(false));

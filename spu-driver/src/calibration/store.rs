@@ -46,6 +46,8 @@ pub struct Found {
     pub source: Source,
     /// Why the sources before it were not taken.
     pub passed_over: Vec<String>,
+    /// Those of them that are there and not usable: another board's, expired, damaged.
+    pub unusable: Vec<String>,
 }
 
 /// The host's folder of calibrations: `$SPU_CALIBRATIONS`, or a folder in the platform's place for data
@@ -143,29 +145,35 @@ pub fn find_in(
     user: Option<&Path>,
     now: u64,
 ) -> Result<Found, CalibrationError> {
-    let mut passed_over = Vec::new();
+    let (mut passed_over, mut unusable) = (Vec::new(), Vec::new());
     if let Some(path) = user {
         let calibration = Calibration::load(path)?;
         calibration.check(info, now)?;
         let source = Source::User(path.into());
-        return Ok(Found { calibration: Some(calibration), source, passed_over });
+        return Ok(Found { calibration: Some(calibration), source, passed_over, unusable });
     }
     passed_over.push("no file was named".to_owned());
     match info.calibration_id {
         None => passed_over.push("the board's memory names no calibration".into()),
         Some(id) => match store.and_then(|store| file_with(store, id)) {
-            None => passed_over.push(format!(
+            None => unusable.push(format!(
                 "the board's memory names calibration {id:016x}, which is not in the host's store"
             )),
             Some((path, calibration)) => match calibration.check(info, now) {
                 Ok(()) => {
                     let source = Source::Board(path);
-                    return Ok(Found { calibration: Some(calibration), source, passed_over });
+                    return Ok(Found {
+                        calibration: Some(calibration),
+                        source,
+                        passed_over,
+                        unusable,
+                    });
                 }
-                Err(error) => passed_over.push(format!("the board's memory: {error}")),
+                Err(error) => unusable.push(format!("the board's memory: {error}")),
             },
         },
     }
+    passed_over.extend(unusable.iter().cloned());
     match store {
         None => passed_over.push(CalibrationError::NoStore.to_string()),
         Some(store) => {
@@ -175,7 +183,12 @@ pub fn find_in(
             match usable {
                 Ok(calibration) => {
                     let source = Source::Store(path);
-                    return Ok(Found { calibration: Some(calibration), source, passed_over });
+                    return Ok(Found {
+                        calibration: Some(calibration),
+                        source,
+                        passed_over,
+                        unusable,
+                    });
                 }
                 Err(CalibrationError::Read { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound =>
@@ -186,11 +199,14 @@ pub fn find_in(
                         info.serial
                     ));
                 }
-                Err(error) => passed_over.push(format!("the host's store: {error}")),
+                Err(error) => {
+                    unusable.push(format!("the host's store: {error}"));
+                    passed_over.extend(unusable.last().cloned());
+                }
             }
         }
     }
-    Ok(Found { calibration: None, source: Source::None, passed_over })
+    Ok(Found { calibration: None, source: Source::None, passed_over, unusable })
 }
 
 /// The file in a folder whose calibration has this hash.
