@@ -248,6 +248,8 @@ impl Fit {
     /// The best fit over gains from half to all of the banks' range.
     fn best(a: &SpdMatrix, banks: &Banks, scaling: Scaling, d: &[f64]) -> Option<Self> {
         const GAINS: u32 = 256;
+        // Gains whose plain rounding is best, of which each is refined.
+        const REFINED: usize = 12;
         let n = a.n();
         let eye = Array2::eye(n);
         let unscaled = |inverse: Array2<f64>| {
@@ -257,10 +259,21 @@ impl Fit {
         let wanted = unscaled(solve(&scaled, &eye));
         let full = banks.full_range(&scaled);
         let none = Array2::zeros((n, n));
-        (0..=GAINS)
+        let error_of = |capacitance: &Array2<f64>| {
+            relative_error(&unscaled(solve(capacitance, &eye)), &wanted)
+        };
+        let mut rounded: Vec<(f64, f64, Codes)> = (0..=GAINS)
             .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
             .filter_map(|farads| {
-                let mut codes = banks.nearest(&scaled, farads)?;
+                let codes = banks.nearest(&scaled, farads)?;
+                Some((error_of(&(&codes.capacitance / farads)), farads, codes))
+            })
+            .collect();
+        rounded.sort_by(|x, y| x.0.total_cmp(&y.0));
+        rounded.truncate(REFINED);
+        rounded
+            .into_iter()
+            .filter_map(|(_, farads, mut codes)| {
                 let _ = banks.refine(&mut codes, &scaled, farads, d, &none);
                 let capacitance = &codes.capacitance / farads;
                 (symmetric_eigen(&capacitance).0[0] > 0.0).then(|| Self {
@@ -268,7 +281,7 @@ impl Fit {
                     d: d.to_vec(),
                     farads,
                     quantisation: relative_error(&capacitance, &scaled),
-                    error: relative_error(&unscaled(solve(&capacitance, &eye)), &wanted),
+                    error: error_of(&capacitance),
                     codes,
                 })
             })
