@@ -22,6 +22,11 @@ impl Replicates {
         Self { values: left_out.iter().map(|part| whole * k - part * (k - 1.0)).collect() }
     }
 
+    /// The pseudo-values, one a batch.
+    pub fn values(&self) -> &[Array2<f64>] {
+        &self.values
+    }
+
     /// Those of the mean of independent estimates: the k-th batch of each together. Batches that not
     /// all of them have are left out.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {
@@ -99,7 +104,7 @@ impl Replicates {
 }
 
 /// Two-sided quantile of Student's t.
-fn student_quantile(dof: usize, confidence: f64) -> f64 {
+pub(crate) fn student_quantile(dof: usize, confidence: f64) -> f64 {
     StudentsT::new(0.0, 1.0, dof as f64)
         .map_or(f64::INFINITY, |law| law.inverse_cdf(0.5 + 0.5 * confidence))
 }
