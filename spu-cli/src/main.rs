@@ -44,6 +44,9 @@ struct Cli {
 enum Verb {
     Invert(verb::invert::Invert),
     Sample(verb::sample::Sample),
+    Logdet(verb::logdet::LogDetVerb),
+    Lyapunov(verb::lyapunov::LyapunovVerb),
+    Propagator(verb::propagator::PropagatorVerb),
     Stream(verb::stream::Stream),
     Plan(verb::plan::Plan),
     Info(verb::info::Info),
@@ -84,6 +87,9 @@ fn run(cli: Cli, printer: Printer) -> ExitCode {
     match cli.verb {
         Verb::Invert(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Sample(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Logdet(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Lyapunov(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Propagator(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Stream(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Plan(verb) => finish(verb.run(), printer),
         Verb::Info(verb) => finish(verb.run(), printer),
