@@ -42,7 +42,7 @@ pub(crate) struct LogDetVerb {
 enum Method {
     /// −log det of the measured inverse
     Covariance,
-    /// The same, relative to the identity on the same board: gains of its cells go out to first order
+    /// The same, with drives set by the identity as read first on the same board
     Reference,
     /// Thermodynamic integration to a multiple of the identity
     Integration,
@@ -65,7 +65,8 @@ pub(crate) struct LogDetAnswer {
     half_width: f64,
     bias_removed: f64,
     bias_planned: f64,
-    identity: Option<f64>,
+    /// Squares of the cells' gains relative to the board's model.
+    gains: Option<Vec<f64>>,
     quantisation: f64,
     quadrature: f64,
     /// Digital, to compare with.
@@ -110,7 +111,7 @@ impl LogDetVerb {
             half_width: result.half_width,
             bias_removed: result.bias,
             bias_planned: result.bias_planned,
-            identity: result.identity,
+            gains: result.gains.clone(),
             quantisation: result.quantisation,
             quadrature: result.quadrature,
             digital: result.digital,
@@ -127,7 +128,7 @@ impl Answer for LogDetAnswer {
         let method = match self.method {
             LogDetMethod::Covariance => "of the measured inverse".to_owned(),
             LogDetMethod::Reference => {
-                "of the measured inverse, relative to the identity on this board".to_owned()
+                "of the measured inverse, drives set by the identity's read".to_owned()
             }
             LogDetMethod::Integration { nodes } => {
                 format!("thermodynamic integration, {nodes} points")
@@ -151,9 +152,18 @@ impl Answer for LogDetAnswer {
                 format!("{:.4} ± {:.4} (95 %, statistical)", self.value, self.half_width),
             ),
         ];
-        if let Some(identity) = self.identity {
-            lines
-                .push(("identity", format!("read as {identity:.4}, subtracted: the cells' gains")));
+        if let Some(gains) = &self.gains {
+            let (low, high) = gains
+                .iter()
+                .fold((f64::INFINITY, 0.0_f64), |(low, high), x| (x.min(low), x.max(high)));
+            lines.push((
+                "gains",
+                format!(
+                    "{} to {} of the model's by the identity's read; drives set by them",
+                    digits(low.sqrt()),
+                    digits(high.sqrt())
+                ),
+            ));
         }
         lines.push((
             "known errors",

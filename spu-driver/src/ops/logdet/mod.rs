@@ -19,12 +19,12 @@
 //! the spectrum (Quenouille 1956; Efron and Stein 1981), and gives the error bar. The result has the
 //! jackknife's; the formula's is beside it ([`LogDet::bias_planned`]).
 //!
-//! **Reference.** Gains of drives and converters enter `log det X` as a sum: of the converters
-//! exactly, of the drives to first order. In the modes' coordinates a drive of intensity `S + δS`
-//! changes the variance of mode k by the factor `1 + δS_kk / S`, and the sum of these over k is
-//! `tr δS / S` in whatever coordinates: no matrix is in it. So the log-determinant read for the identity
-//! on the same board, which should be 0, is subtracted: what is left of a drive mismatch ε is of order
-//! ε². The price is half of the samples.
+//! **Reference.** Unequal gains of drives and converters add their logarithms to `log det X`, and beyond
+//! first order they mix with the matrix. So the identity, whose cells stand alone, is read first on
+//! the same board: `X_ii` is the square of cell i's gain. The drives of the second read, of A, are
+//! set to make up for these gains, and its read-out goes by them. To first order this subtracts
+//! `Σ ln X_ii`, whose noise is in the error bar; the price is half of the samples. It takes all of a cell's
+//! gain for its drive's: that of its converter too.
 //!
 //! **Integration** (thermodynamic integration: Kirkwood 1935; on such boards Aifer et al., arXiv
 //! 2308.05660). On the path `A(t) = (1 − t) A + t b I`, every point of which a board that holds A holds
@@ -41,12 +41,15 @@
 
 mod quadrature;
 
+use std::sync::Arc;
+
 use ndarray::{Array2, ArrayRef2};
 use serde::Serialize;
 use statrs::function::gamma::digamma;
 
 use self::quadrature::gauss_legendre;
 use super::{Part, fork};
+use crate::board_model::{BoardModel, MeasuredBoard, MeasuredBoards};
 use crate::device::{Device, Outcome};
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress, invert};
@@ -64,7 +67,7 @@ pub const MAX_NODES: u32 = 64;
 pub enum LogDetMethod {
     /// Of the measured inverse.
     Covariance,
-    /// Of the measured inverse, relative to that of the identity on the same board.
+    /// The same, with drives set by the identity as read on the same board.
     Reference,
     /// By thermodynamic integration to a multiple of the identity.
     Integration {
@@ -88,9 +91,8 @@ pub struct LogDet {
     pub bias: f64,
     /// The same by the digamma formula at the planned spectrum; 0 for the integration.
     pub bias_planned: f64,
-    /// What was read for the identity, where it was: the sum of the logarithms of all gains that the
-    /// board's model does not know.
-    pub identity: Option<f64>,
+    /// Squares of the cells' gains relative to the board's model, from the identity, where it was read.
+    pub gains: Option<Vec<f64>>,
     /// What quantising the banks adds to the value, by the values of the board that were used: known, and
     /// not taken off.
     pub quantisation: f64,
@@ -100,7 +102,7 @@ pub struct LogDet {
     pub digital: f64,
     /// Complete or cancelled.
     pub outcome: Outcome,
-    /// The inverses behind it, in the order they were read.
+    /// The inverses behind it; that of the identity last.
     pub reads: Vec<Inversion>,
 }
 
@@ -148,7 +150,7 @@ fn by_covariance(a: &SpdMatrix, read: Inversion) -> Result<LogDet, OperationErro
         method: LogDetMethod::Covariance,
         bias: found.bias,
         bias_planned: found.bias_planned,
-        identity: None,
+        gains: None,
         quantisation: found.quantisation,
         quadrature: 0.0,
         digital: digital(a),
@@ -163,26 +165,35 @@ fn by_reference(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<LogDet, OperationError> {
+    let info = device.info().clone();
+    let known = options.board(&info)?;
+    let mut model = known.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
+    let calibration = known.map(|board| board.id);
     let identity = SpdMatrix::new(&Array2::eye(a.n()), 0.0)?;
-    let mut reads = Vec::new();
-    for (read, matrix) in [a, &identity].into_iter().enumerate() {
-        reads.push(part(device, matrix, read as u64, 2, options, progress)?);
+    let alone = part(device, &identity, 0, 2, options, progress)?;
+    let gains = Gains::of(&alone)?;
+    for (cell, square) in model.cells.iter_mut().zip(&gains.squares) {
+        cell.drive_ampere *= square.sqrt();
     }
-    let (of_a, of_identity) = (Found::of(&reads[0])?, Found::of(&reads[1])?);
-    // What was programmed for the identity is known; what was read beyond it is the gains'.
-    let gains = of_identity.value - of_identity.quantisation;
-    let parts = [&of_a, &of_identity].map(|found| found.variance);
+    let board = MeasuredBoard { id: calibration.unwrap_or(0), model, draws: Vec::new() };
+    let mut boards = MeasuredBoards::clone(&options.measured);
+    boards.insert(info.serial, Arc::new(board));
+    let trimmed = InvertOptions { measured: Arc::new(boards), ..options.clone() };
+    let mut read = part(device, a, 1, 2, &trimmed, progress)?;
+    read.calibration = calibration;
+    let found = Found::of(&read)?;
+    let reads = vec![read, alone];
     let dofs: Vec<f64> = reads.iter().map(|read| read.replicates.len() as f64 - 1.0).collect();
-    let (standard_error, half_width) = combined(&parts, &dofs);
+    let (standard_error, half_width) = combined(&[found.variance, gains.variance], &dofs);
     Ok(LogDet {
-        value: of_a.value - gains,
+        value: found.value - gains.bias,
         standard_error,
         half_width,
         method: LogDetMethod::Reference,
-        bias: of_a.bias - of_identity.bias,
-        bias_planned: of_a.bias_planned - of_identity.bias_planned,
-        identity: Some(gains),
-        quantisation: of_a.quantisation,
+        bias: found.bias + gains.bias,
+        bias_planned: found.bias_planned + gains.bias_planned,
+        gains: Some(gains.squares),
+        quantisation: found.quantisation,
         quadrature: 0.0,
         digital: digital(a),
         outcome: Outcome::Complete,
@@ -236,7 +247,7 @@ fn by_integration(
         method: LogDetMethod::Integration { nodes },
         bias: 0.0,
         bias_planned: 0.0,
-        identity: None,
+        gains: None,
         quantisation,
         quadrature,
         digital,
@@ -279,9 +290,10 @@ struct Found {
 
 impl Found {
     fn of(read: &Inversion) -> Result<Self, OperationError> {
-        let raw = -log_det(&read.inverse).ok_or(OperationError::Inconsistent)?;
-        let (value, variance) =
-            jackknife(&read.inverse, &read.replicates).ok_or(OperationError::Inconsistent)?;
+        let minus = |x: &Array2<f64>| log_det(x).map(|value| -value);
+        let raw = minus(&read.inverse).ok_or(OperationError::Inconsistent)?;
+        let (value, variance) = jackknife(&read.inverse, &read.replicates, minus)
+            .ok_or(OperationError::Inconsistent)?;
         let wanted = &read.inverse - &read.systematic.quantisation;
         Ok(Self {
             value,
@@ -294,16 +306,51 @@ impl Found {
     }
 }
 
-/// `−log det X` without its bias of order 1/N, and its variance.
-fn jackknife(whole: &Array2<f64>, replicates: &Replicates) -> Option<(f64, f64)> {
+/// Gains of cells that stand alone.
+struct Gains {
+    /// Their squares.
+    squares: Vec<f64>,
+    /// Of the sum of the squares' logarithms.
+    variance: f64,
+    bias: f64,
+    bias_planned: f64,
+}
+
+impl Gains {
+    /// From the identity's inverse.
+    fn of(read: &Inversion) -> Result<Self, OperationError> {
+        // What the banks hold instead of the identity is known.
+        let known = &read.systematic.quantisation;
+        let squares = |x: &Array2<f64>| (x - known).diag().to_vec();
+        let sum = |x: &Array2<f64>| -> Option<f64> {
+            squares(x).iter().map(|square| (*square > 0.0).then(|| libm::log(*square))).sum()
+        };
+        let (value, variance) =
+            jackknife(&read.inverse, &read.replicates, sum).ok_or(OperationError::Inconsistent)?;
+        let raw = sum(&read.inverse).ok_or(OperationError::Inconsistent)?;
+        Ok(Self {
+            squares: squares(&read.inverse),
+            variance,
+            bias: raw - value,
+            bias_planned: read.plan.n as f64 * wishart_bias(1, effective(read)),
+        })
+    }
+}
+
+/// A function of an inverse without its bias of order 1/N, and its variance.
+fn jackknife(
+    whole: &Array2<f64>,
+    replicates: &Replicates,
+    f: impl Fn(&Array2<f64>) -> Option<f64>,
+) -> Option<(f64, f64)> {
     let k = replicates.len() as f64;
-    let raw = -log_det(whole)?;
+    let raw = f(whole)?;
     let pseudo: Option<Vec<f64>> = replicates
         .values()
         .iter()
         .map(|value| {
             let left_out = (whole * k - value) / (k - 1.0);
-            Some(raw * k + log_det(&left_out)? * (k - 1.0))
+            Some(raw * k - f(&left_out)? * (k - 1.0))
         })
         .collect();
     Some(mean_and_variance(&pseudo?))
