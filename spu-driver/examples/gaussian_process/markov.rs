@@ -89,7 +89,8 @@ pub(crate) fn digital(y: &[f64], prior: &Prior) -> Posterior {
         prior.deviation.powi(2) * (-(i.abs_diff(j) as f64) / prior.length).exp()
     };
     let k = Array2::from_shape_fn((n, n), |(i, j)| kernel(i, j));
-    let noisy = &k + &(Array2::eye(n) * prior.noise.powi(2));
+    let identity: Array2<f64> = Array2::eye(n);
+    let noisy = &k + &(identity * prior.noise.powi(2));
     let z = Array2::from_shape_fn((n, 1), |(i, _)| y[i] - prior.mean);
     let weights = solve(&noisy, &z);
     let covariance = &k - &product(&k, &solve(&noisy, &k));
@@ -210,7 +211,7 @@ impl Solver<'_> {
             let end = if separator + 1 == block { 0 } else { BLOCK - 1 };
             self.off * blocks[block][[i, end]]
         };
-        let beside = |block: usize| (block.saturating_sub(1)..(block + 1).min(count));
+        let beside = |block: usize| block.saturating_sub(1)..(block + 1).min(count);
         let mut right = Array2::zeros((count, 1));
         for separator in 0..count {
             let mut sum = z[start(separator) + BLOCK];
