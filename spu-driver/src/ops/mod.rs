@@ -7,6 +7,7 @@ pub mod logdet;
 pub mod lyapunov;
 pub mod normality;
 pub mod propagator;
+pub mod trim;
 
 use crate::invert::{InvertOptions, Progress};
 

@@ -41,15 +41,13 @@
 
 mod quadrature;
 
-use std::sync::Arc;
-
 use ndarray::{Array2, ArrayRef2};
 use serde::Serialize;
 use statrs::function::gamma::digamma;
 
 use self::quadrature::gauss_legendre;
+use super::trim::Trim;
 use super::{Part, fork};
-use crate::board_model::{BoardModel, MeasuredBoard, MeasuredBoards};
 use crate::device::{Device, Outcome};
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress, invert};
@@ -165,34 +163,24 @@ fn by_reference(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<LogDet, OperationError> {
-    let info = device.info().clone();
-    let known = options.board(&info)?;
-    let mut model = known.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
-    let calibration = known.map(|board| board.id);
-    let identity = SpdMatrix::new(&Array2::eye(a.n()), 0.0)?;
-    let alone = part(device, &identity, 0, 2, options, progress)?;
-    let gains = Gains::of(&alone)?;
-    for (cell, square) in model.cells.iter_mut().zip(&gains.squares) {
-        cell.drive_ampere *= square.sqrt();
-    }
-    let board = MeasuredBoard { id: calibration.unwrap_or(0), model, draws: Vec::new() };
-    let mut boards = MeasuredBoards::clone(&options.measured);
-    boards.insert(info.serial, Arc::new(board));
-    let trimmed = InvertOptions { measured: Arc::new(boards), ..options.clone() };
-    let mut read = part(device, a, 1, 2, &trimmed, progress)?;
-    read.calibration = calibration;
+    let trim =
+        Trim::read(device, a.n(), &share(options, 2), &Part { progress, part: 0, parts: 2 })?;
+    let mut read = part(device, a, 1, 2, &trim.apply(options), progress)?;
+    read.calibration = trim.read.calibration;
     let found = Found::of(&read)?;
-    let reads = vec![read, alone];
+    let bias_planned = found.bias_planned + a.n() as f64 * wishart_bias(1, effective(&trim.read));
+    let (bias, variance, squares) = (trim.bias, trim.variance, trim.squares);
+    let reads = vec![read, trim.read];
     let dofs: Vec<f64> = reads.iter().map(|read| read.replicates.len() as f64 - 1.0).collect();
-    let (standard_error, half_width) = combined(&[found.variance, gains.variance], &dofs);
+    let (standard_error, half_width) = combined(&[found.variance, variance], &dofs);
     Ok(LogDet {
-        value: found.value - gains.bias,
+        value: found.value - bias,
         standard_error,
         half_width,
         method: LogDetMethod::Reference,
-        bias: found.bias + gains.bias,
-        bias_planned: found.bias_planned + gains.bias_planned,
-        gains: Some(gains.squares),
+        bias: found.bias + bias,
+        bias_planned,
+        gains: Some(squares),
         quantisation: found.quantisation,
         quadrature: 0.0,
         digital: digital(a),
@@ -265,18 +253,24 @@ fn part(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
-    let mut options = fork(options, read);
+    let options = fork(&share(options, reads), read);
+    let inversion = invert(device, matrix, &options, &Part { progress, part: read, parts: reads })?;
+    if inversion.outcome == Outcome::Cancelled {
+        return Err(Error::Cancelled.into());
+    }
+    Ok(inversion)
+}
+
+/// The options of one of so many reads: its share of the budget.
+fn share(options: &InvertOptions, reads: u64) -> InvertOptions {
+    let mut options = options.clone();
     let budget = &mut options.budget;
     if budget.samples.is_none() && budget.effective.is_none() {
         budget.samples = Some(DEFAULT_SAMPLES);
     }
     budget.samples = budget.samples.map(|all| all.div_ceil(reads));
     budget.effective = budget.effective.map(|all| all.div_ceil(reads));
-    let inversion = invert(device, matrix, &options, &Part { progress, part: read, parts: reads })?;
-    if inversion.outcome == Outcome::Cancelled {
-        return Err(Error::Cancelled.into());
-    }
-    Ok(inversion)
+    options
 }
 
 /// A log-determinant from one inverse.
@@ -306,39 +300,8 @@ impl Found {
     }
 }
 
-/// Gains of cells that stand alone.
-struct Gains {
-    /// Their squares.
-    squares: Vec<f64>,
-    /// Of the sum of the squares' logarithms.
-    variance: f64,
-    bias: f64,
-    bias_planned: f64,
-}
-
-impl Gains {
-    /// From the identity's inverse.
-    fn of(read: &Inversion) -> Result<Self, OperationError> {
-        // What the banks hold instead of the identity is known.
-        let known = &read.systematic.quantisation;
-        let squares = |x: &Array2<f64>| (x - known).diag().to_vec();
-        let sum = |x: &Array2<f64>| -> Option<f64> {
-            squares(x).iter().map(|square| (*square > 0.0).then(|| libm::log(*square))).sum()
-        };
-        let (value, variance) =
-            jackknife(&read.inverse, &read.replicates, sum).ok_or(OperationError::Inconsistent)?;
-        let raw = sum(&read.inverse).ok_or(OperationError::Inconsistent)?;
-        Ok(Self {
-            squares: squares(&read.inverse),
-            variance,
-            bias: raw - value,
-            bias_planned: read.plan.n as f64 * wishart_bias(1, effective(read)),
-        })
-    }
-}
-
 /// A function of an inverse without its bias of order 1/N, and its variance.
-fn jackknife(
+pub(super) fn jackknife(
     whole: &Array2<f64>,
     replicates: &Replicates,
     f: impl Fn(&Array2<f64>) -> Option<f64>,
