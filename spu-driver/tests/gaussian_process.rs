@@ -15,6 +15,8 @@ fn the_posterior_of_the_nile_is_the_digital_one_within_its_errors() {
     let y: Vec<f64> = rows.iter().map(|(_, flow)| *flow).collect();
     let mut device = spu_driver::open("sim:profile=ideal").unwrap();
     let found = regress(device.as_mut(), &y, &prior, &InvertOptions::default()).unwrap();
+    // The gains, nine blocks and their separators, none larger than a board.
+    assert_eq!((found.reads, found.kept), (11, 2_000_000));
     let reference = digital(&y, &prior);
     let law = StudentsT::new(0.0, 1.0, 63.0).unwrap();
     let limit = law.inverse_cdf(1.0 - 0.5e-6 / 161.0);

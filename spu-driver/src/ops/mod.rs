@@ -21,12 +21,12 @@ fn fork(options: &InvertOptions, read: u64) -> InvertOptions {
 /// Progress of one of several reads that follow each other.
 struct Part<'a> {
     progress: &'a dyn Progress,
-    part: u64,
-    parts: u64,
+    number: u64,
+    of: u64,
 }
 
 impl Progress for Part<'_> {
     fn update(&self, copy: usize, kept: u64, total: u64) {
-        self.progress.update(copy, self.part * total + kept, self.parts * total);
+        self.progress.update(copy, self.number * total + kept, self.of * total);
     }
 }

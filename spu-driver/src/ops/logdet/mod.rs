@@ -163,8 +163,7 @@ fn by_reference(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<LogDet, OperationError> {
-    let trim =
-        Trim::read(device, a.n(), &share(options, 2), &Part { progress, part: 0, parts: 2 })?;
+    let trim = Trim::read(device, a.n(), &share(options, 2), &Part { progress, number: 0, of: 2 })?;
     let mut read = part(device, a, 1, 2, &trim.apply(options), progress)?;
     read.calibration = trim.read.calibration;
     let found = Found::of(&read)?;
@@ -254,7 +253,7 @@ fn part(
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
     let options = fork(&share(options, reads), read);
-    let inversion = invert(device, matrix, &options, &Part { progress, part: read, parts: reads })?;
+    let inversion = invert(device, matrix, &options, &Part { progress, number: read, of: reads })?;
     if inversion.outcome == Outcome::Cancelled {
         return Err(Error::Cancelled.into());
     }

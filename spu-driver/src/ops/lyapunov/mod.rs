@@ -7,8 +7,8 @@
 //!     ⎣  L⁻¹       0  ⎦         ⎣     0       0 ⎦
 //! ```
 //!
-//! with σ_i the root-mean-square noise current of cell i, in A, held for a sample period h. Voltages are
-//! seen, currents are not, so what is read is the block Σ_vv, in V². Eliminating the currents, for
+//! with `σ_i` the root-mean-square noise current of cell i, in A, held for a sample period h. Voltages are
+//! seen, currents are not, so what is read is the block `Σ_vv`, in V². Eliminating the currents, for
 //! cells with equal R and L,
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ([C, X] = C X − X C; in the eigenbasis of C, `Σ_kl = R S_kl / (c_k + c_l + (R²/2L)(c_k − c_l)²)`). With
-//! `C = s A`, X proportional to Σ_vv and q proportional to σ², this is the class of equations that
+//! `C = s A`, X proportional to `Σ_vv` and q proportional to σ², this is the class of equations that
 //! an RLC board solves:
 //!
 //! ```text

@@ -6,7 +6,7 @@
 //!   normality `N b₁/6` follows χ² with n(n+1)(n+2)/6 degrees of freedom and b₂ a normal law about
 //!   `n(n+2)(N−1)/(N+1)` with variance `8n(n+2)/N` (Isserlis' theorem gives all fourth moments). They are
 //!   the same in any coordinates and units: they see the shape alone, not a wrong covariance.
-//! - **Marginals**: Kolmogorov–Smirnov of each coordinate against N(μ_i, Σ_ii) of a given law, by Stephens'
+//! - **Marginals**: Kolmogorov–Smirnov of each coordinate against `N(μ_i, Σ_ii)` of a given law, by Stephens'
 //!   approximation (J. Roy. Stat. Soc. B 32, 1970, 115). These see a wrong mean, scale or shape.
 //!
 //! Samples that follow each other may be correlated. A statistic whose lowest Hermite order is k then

@@ -23,13 +23,16 @@ impl LagSums {
     }
 
     fn push(&mut self, late: &[i64], early: &[i64]) {
-        let n = late.len();
         self.count += 1;
-        for i in 0..n {
-            self.early[i] += early[i];
-            self.late[i] += late[i];
-            for j in 0..n {
-                self.products[i * n + j] += late[i] * early[j];
+        for (sum, code) in self.early.iter_mut().zip(early) {
+            *sum += code;
+        }
+        for (sum, code) in self.late.iter_mut().zip(late) {
+            *sum += code;
+        }
+        for (row, code) in self.products.chunks_exact_mut(early.len()).zip(late) {
+            for (sum, earlier) in row.iter_mut().zip(early) {
+                *sum += code * earlier;
             }
         }
     }
