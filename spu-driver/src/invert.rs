@@ -299,9 +299,9 @@ fn batches(plan: &InversionPlan) -> Result<u64, OperationError> {
 
 /// Sums over all acquisitions of a run.
 pub(crate) struct Ledger {
-    saturated: Vec<u64>,
-    ticks: u64,
-    phases: Phases,
+    pub(crate) saturated: Vec<u64>,
+    pub(crate) ticks: u64,
+    pub(crate) phases: Phases,
 }
 
 impl Ledger {

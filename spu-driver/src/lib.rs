@@ -6,6 +6,7 @@
 //! whether the copies agree.
 
 pub mod board_model;
+pub mod characterise;
 pub mod client;
 pub mod device;
 pub mod discover;

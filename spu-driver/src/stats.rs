@@ -35,6 +35,11 @@ impl Replicates {
         Self { values: (0..batches).map(mean).collect() }
     }
 
+    /// The value of each batch.
+    pub(crate) fn values(&self) -> &[Array2<f64>] {
+        &self.values
+    }
+
     /// Number of batches.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -99,7 +104,7 @@ impl Replicates {
 }
 
 /// Two-sided quantile of Student's t.
-fn student_quantile(dof: usize, confidence: f64) -> f64 {
+pub(crate) fn student_quantile(dof: usize, confidence: f64) -> f64 {
     StudentsT::new(0.0, 1.0, dof as f64)
         .map_or(f64::INFINITY, |law| law.inverse_cdf(0.5 + 0.5 * confidence))
 }

@@ -8,7 +8,7 @@ use spu_driver::ensemble::invert_copies;
 use spu_driver::invert::InvertOptions;
 
 use super::invert_view::{InvertAnswer, Request};
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written};
+use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, command};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::matrix_file;
@@ -84,33 +84,5 @@ impl Invert {
             let result = matrix_file::write_atomically(path, report::render(answer).as_bytes());
             answer.files.push(Written::new(path, "report", result));
         }
-    }
-}
-
-/// The command line, as typed.
-fn command() -> String {
-    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
-    std::iter::once("spu".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("sim:profile=rev-a,seed=7"), "sim:profile=rev-a,seed=7");
-        assert_eq!(quoted("my file.csv"), "'my file.csv'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -1,5 +1,6 @@
 //! The `spu` command as a user runs it, on the simulator.
 
+mod characterise;
 mod files;
 #[cfg(unix)]
 mod flash;
