@@ -144,6 +144,28 @@ fn spectra(answer: &CharacteriseAnswer, figures: &mut Figures) -> String {
         dof = digits(spectra.degrees_of_freedom),
         law = escape(&answer.law),
     );
+    let ratios: Vec<Panel> = spectra
+        .cells
+        .iter()
+        .map(|cell| {
+            let over = |values: &[f64]| -> Vec<f64> {
+                values.iter().zip(&cell.expected).map(|(value, law)| value / law).collect()
+            };
+            Panel {
+                title: format!("Cell {}", cell.cell),
+                curves: vec![
+                    Curve {
+                        class: "curve k0",
+                        points: points(&over(&cell.density)),
+                        interval: over(&cell.low).into_iter().zip(over(&cell.high)).collect(),
+                        marker: None,
+                    },
+                    Curve::line("predicted", points(&vec![1.0; cell.density.len()])),
+                ],
+            }
+        })
+        .collect();
+    let linear = Axes { y: "measured / law", log: (true, false), height: 110.0, ..axes };
     let rows: Vec<Vec<String>> = spectra
         .cells
         .iter()
@@ -160,10 +182,14 @@ fn spectra(answer: &CharacteriseAnswer, figures: &mut Figures) -> String {
         })
         .collect();
     format!(
-        "<h2>Power spectra</h2>\n{}{}<p>Reduced χ² over every second bin, near 1 where the law holds. \
+        "<h2>Power spectra</h2>\n{}{}{}<p>Reduced χ² over every second bin, near 1 where the law holds. \
          The drive is the noise current of the cell's own DAC over the law's: the board's response is \
          taken off the measured cross spectra (H⁻¹ S H⁻*).</p>\n",
         figures.add(figure(&panels, axes, "Power spectra of the cells"), &caption),
+        figures.add(
+            figure(&ratios, linear, "Power spectra of the cells over the law"),
+            "The same over what the law expects, with the 95 % bands.",
+        ),
         tables::table(
             &["Cell", "χ²", "Bins", "Standard errors off 1", "Drive over the law's"],
             &rows
@@ -269,7 +295,7 @@ fn moments(answer: &CharacteriseAnswer, figures: &mut Figures) -> String {
     let points = fourth.moments.iter().map(|moment| (moment.gaussian, moment.z)).collect();
     let panel = Panel {
         title: String::new(),
-        curves: vec![Curve { class: "none", points, interval: Vec::new(), marker: Some(0) }],
+        curves: vec![Curve { class: "", points, interval: Vec::new(), marker: Some(0) }],
     };
     let axes = Axes {
         x: "Σ_ij Σ_kl + Σ_ik Σ_jl + Σ_il Σ_jk, in units of the root mean squares",

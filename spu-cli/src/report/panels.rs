@@ -11,7 +11,7 @@ const BOTTOM: f64 = 46.0;
 /// One curve of a panel.
 #[derive(Debug)]
 pub(super) struct Curve {
-    /// Class of the line.
+    /// Class of the line; empty: none.
     pub(super) class: &'static str,
     pub(super) points: Vec<(f64, f64)>,
     /// Lower and upper ends around the points; empty: none.
@@ -95,7 +95,7 @@ pub(super) fn figure(panels: &[Panel], axes: Axes<'_>, description: &str) -> Opt
         let middle = (left - 60.0, f64::midpoint(top, bottom));
         svg.upright("label", middle, Anchor::Middle, axes.y);
         for curve in &panel.curves {
-            draw(&mut svg, curve, &x, &y, good);
+            draw(&mut svg, curve, &x, &y, |point| good(point) && point.1 >= ys.0);
         }
     }
     let mut at = MARGIN.0;
@@ -143,7 +143,7 @@ fn draw(svg: &mut Svg, curve: &Curve, x: &Scale, y: &Scale, good: impl Fn(&(f64,
     }
     let points: Vec<(f64, f64)> =
         curve.points.iter().filter(|point| good(point)).map(|point| place(*point)).collect();
-    if points.len() > 1 {
+    if points.len() > 1 && !curve.class.is_empty() {
         svg.polyline(curve.class, &points);
     }
     if let Some(marker) = curve.marker {

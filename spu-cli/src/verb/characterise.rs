@@ -106,6 +106,9 @@ impl Characterise {
 
 /// The largest of several statistics, in words.
 pub(crate) fn extreme(test: &Extreme) -> String {
+    if test.tests == 0 {
+        return "not looked at: a cell has no signal".into();
+    }
     let cells: Vec<String> = test.cells.iter().map(ToString::to_string).collect();
     format!(
         "{} standard errors at ({}), largest of {}; p = {}",

@@ -32,8 +32,8 @@ fn an_ideal_board_and_its_report() {
         fs::read_to_string(path).unwrap()
     };
     let report = write("report.html");
-    // Power, coherence, Allan, fourth moments, symmetry, currents, error, histograms.
-    well_formed(&report, 8);
+    // Power, power over the law, coherence, Allan, fourth moments, symmetry, currents, error, histograms.
+    well_formed(&report, 9);
     for words in [
         "Nothing deviates from the law of the board.",
         "Welch",
@@ -74,7 +74,7 @@ fn a_faulty_board_has_a_report_too() {
     let output = run(&[&arguments[..], &[path.to_str().unwrap()]].concat());
     assert_eq!(output.status.code(), Some(0));
     let report = fs::read_to_string(path).unwrap();
-    well_formed(&report, 7);
+    well_formed(&report, 8);
     assert!(report.contains("Converter, cell 5: no signal"), "the finding is at the top");
 }
 

@@ -41,6 +41,7 @@ use crate::error::Error;
 use crate::invert::{InvertOptions, Ledger, OperationError, Progress, Run, invert};
 use crate::matrix::SpdMatrix;
 use crate::plan::{Budget, InversionPlan};
+use crate::timing::PROBE_RESIDUE;
 use record::{Keep, Record};
 use theory::Theory;
 
@@ -132,7 +133,11 @@ impl Extreme {
         let (cells, z) =
             all.into_iter().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or_default();
         // 1 − (1 − p)^m without cancellation.
-        let p_value = -libm::expm1(count as f64 * libm::log1p(-tail(z.abs()).min(1.0)));
+        let p_value = if count == 0 {
+            1.0
+        } else {
+            -libm::expm1(count as f64 * libm::log1p(-tail(z.abs()).min(1.0)))
+        };
         Self { cells, z, tests: count, p_value, alarm: p_value < ALARM_P }
     }
 }
@@ -325,14 +330,14 @@ pub fn characterise(
     if quiet.1.outcome == Outcome::Cancelled {
         return Err(Error::Cancelled.into());
     }
-    stages.add("without drive", &plan, 1, &mut run.ledger, None);
+    stages.add("without drive", plan.settle, &mut run.ledger, None);
     let gain = run.set_gain(&spaced, &info, &model)?;
-    stages.add("gain", &plan, 1, &mut run.ledger, None);
+    stages.add("gain", spaced.settle_to(PROBE_RESIDUE), &mut run.ledger, None);
     let (codes, report) = record(&mut run, &plan, options.samples, columns, &meter)?;
     let kept = codes[0].len() as u64;
     let share = kept as f64 / options.samples as f64;
     let effective = plan.effective * share;
-    stages.add("raw record", &plan, 1, &mut run.ledger, Some(effective));
+    stages.add("raw record", plan.settle, &mut run.ledger, Some(effective));
     if enough(&plan, kept).is_err() {
         return Err(Error::Cancelled.into());
     }
@@ -355,7 +360,9 @@ pub fn characterise(
                 let mut ledger = Ledger::new(info.cells);
                 (ledger.ticks, ledger.phases) = (inversion.ticks.0, inversion.phases);
                 let effective = Some(inversion.effective_measured);
-                stages.add("inverse", &inversion.plan, 2, &mut ledger, effective);
+                let plan = &inversion.plan;
+                let settled = plan.settle_to(PROBE_RESIDUE) + plan.settle_for_mean();
+                stages.add("inverse", settled, &mut ledger, effective);
                 floor = Some(floor::error_floor(&inversion, &a.digital_inverse()));
             }
             Err(OperationError::Device(Error::Cancelled)) => {
@@ -514,16 +521,15 @@ struct Stages {
 }
 
 impl Stages {
-    /// Adds what the ledger holds, of which `settles` times was settled, and empties it.
+    /// Adds what the ledger holds, settling included, and empties it.
     fn add(
         &mut self,
         name: &'static str,
-        plan: &InversionPlan,
-        settles: u64,
+        settle_ticks: u64,
         ledger: &mut Ledger,
         effective: Option<f64>,
     ) {
-        let settle_ticks = (settles * plan.settle).min(ledger.ticks);
+        let settle_ticks = settle_ticks.min(ledger.ticks);
         let seconds = ledger.ticks as f64 * self.period_s;
         let Phases { encode, program, acquire, transfer, decode } = ledger.phases;
         let share = settle_ticks as f64 / ledger.ticks.max(1) as f64;

@@ -64,7 +64,8 @@ pub struct CellSpectrum {
     pub bins: usize,
     /// True if the match is worse than chance allows at a false-alarm rate below 1e-6.
     pub deviates: bool,
-    /// Noise current of the cell's own drive over the law's (amplitudes), found by taking the board's
+    /// Noise current of the cell's own drive, times the gain of its converter, over the law's (amplitudes):
+    /// found by taking the board's
     /// response off the measured cross spectra; `None` without a signal in every cell.
     pub drive: Option<Estimate>,
 }
