@@ -119,7 +119,8 @@ fn frame(svg: &mut Svg, x: &Scale, y: &Scale, across: (f64, f64)) {
         svg.line("grid", (across.0, at), (across.1, at));
         svg.text("tick", (across.0 - 7.0, at + 3.8), Anchor::End, &power_label(tick));
     }
-    for tick in thin(x.ticks(), 8) {
+    let room = ((across.1 - across.0) / 52.0) as usize;
+    for tick in thin(x.ticks(), room.min(8)) {
         let at = x.at(tick);
         svg.line("grid", (at, top), (at, bottom));
         svg.text("tick", (at, bottom + 17.0), Anchor::Middle, &power_label(tick));
@@ -131,8 +132,10 @@ fn draw(svg: &mut Svg, curve: &Curve, x: &Scale, y: &Scale, good: impl Fn(&(f64,
     let place = |(a, b): (f64, f64)| (x.at(a), y.at(b));
     if curve.interval.len() == curve.points.len() {
         let ends = || curve.points.iter().zip(&curve.interval);
-        let low = ends().map(|(point, ends)| (point.0, ends.0)).filter(|p| good(p)).map(place);
-        let high = ends().map(|(point, ends)| (point.0, ends.1)).filter(|p| good(p)).map(place);
+        // Where it leaves the plot the scale cuts it.
+        let finite = |point: &(f64, f64)| point.0.is_finite() && point.1.is_finite();
+        let low = ends().map(|(point, ends)| (point.0, ends.0)).filter(finite).map(place);
+        let high = ends().map(|(point, ends)| (point.0, ends.1)).filter(finite).map(place);
         let mut outline: Vec<(f64, f64)> = low.collect();
         let mut back: Vec<(f64, f64)> = high.collect();
         back.reverse();

@@ -67,7 +67,7 @@ impl Characterise {
         }
         let matrix = self.matrix.clone();
         let argument = matrix.map(|matrix| MatrixArg { matrix, damping: self.damping });
-        let given = argument.as_ref().map(|matrix| matrix.read()).transpose()?;
+        let given = argument.as_ref().map(MatrixArg::read).transpose()?;
         let mut devices = [self.device.open()?];
         interrupt.watch(&devices);
         let [device] = &mut devices;

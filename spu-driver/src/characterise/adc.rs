@@ -104,8 +104,8 @@ mod tests {
         let stuck: Vec<i16> = triangle.iter().map(|code| code | 4).collect();
         let gap: Vec<i16> =
             triangle.iter().map(|code| if *code == 9 { 10 } else { *code }).collect();
-        let record = Record::new(vec![triangle, stuck, gap], vec![1e-3; 3]);
-        let quiet = Record::new(vec![vec![3; 10]; 3], vec![1e-3; 3]);
+        let record = Record::new(vec![triangle, stuck, gap], vec![1e-3; 3], 40_000);
+        let quiet = Record::new(vec![vec![3; 10]; 3], vec![1e-3; 3], 10);
         let seen = converters(&quiet, &record, &[0; 3]);
         assert_eq!(seen[0].missing_codes, 0);
         assert!(seen[0].stuck_bits.is_empty() && seen[2].stuck_bits.is_empty());

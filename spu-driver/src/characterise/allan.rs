@@ -18,15 +18,18 @@ const MOST_BLOCKS: usize = 1 << 16;
 /// Fewest batches, without overlap, behind a point.
 const FEWEST: usize = 8;
 
+/// Independent samples in a batch from which on its variance falls as 1/T, to some per cent.
+const FAR: f64 = 32.0;
+
 /// Allan deviation of the covariance, relative by the Frobenius norm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Allan {
     /// By length of a batch.
     pub points: Vec<AllanPoint>,
-    /// Slope of the logarithms beyond eight correlation times; −1/2 for stationary noise. Neighbouring
+    /// Slope of the logarithms over batches of 32 independent samples and more; −1/2 for stationary noise. Neighbouring
     /// points count as independent for its error. `None` for a record that is too short for it.
     pub slope: Option<Estimate>,
-    /// Ticks that one independent sample takes, from the points beyond eight correlation times.
+    /// Ticks that one independent sample takes, from the same batches.
     pub ticks_per_sample: f64,
     /// The same by the law of the board: digital.
     pub expected_ticks_per_sample: f64,
@@ -63,7 +66,7 @@ pub(crate) fn allan(record: &Record, theory: &Theory, silent: &[usize]) -> Allan
     let mut frame = vec![0.0; record.n()];
     let mut inner = vec![0.0; pairs];
     for index in 0..blocks {
-        inner.iter_mut().for_each(|sum| *sum = 0.0);
+        inner.fill(0.0);
         for tick in index * block..(index + 1) * block {
             record.frame(tick, &mut frame);
             let mut pair = 0;
@@ -127,7 +130,7 @@ fn freedom(blocks: usize, size: usize) -> f64 {
 }
 
 fn finish(points: Vec<AllanPoint>, law: &Law) -> Allan {
-    let beyond = 8.0 * law.ticks_per_sample;
+    let beyond = FAR * law.ticks_per_sample;
     let far: Vec<&AllanPoint> = points.iter().filter(|p| p.ticks as f64 > beyond).collect();
     // a of σ² = a/T, over all but the last two points: weighted by 1/relative variance.
     let inner = &far[..far.len().saturating_sub(2).max(far.len().min(1))];

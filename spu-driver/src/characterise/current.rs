@@ -56,8 +56,12 @@ fn lagged(record: &Record, lag: usize) -> Vec<Array2<f64>> {
     let mut batches = Vec::new();
     for range in record.parts(BATCHES) {
         let mut sum = Array2::<f64>::zeros((n, n));
-        let count = range.len() - lag;
+        let mut count = 0;
         for tick in range.start..range.end - lag {
+            if !record.together(tick, tick + lag) {
+                continue;
+            }
+            count += 1;
             record.frame(tick, &mut now);
             record.frame(tick + lag, &mut later);
             for (mut row, a) in sum.rows_mut().into_iter().zip(&later) {
@@ -66,7 +70,7 @@ fn lagged(record: &Record, lag: usize) -> Vec<Array2<f64>> {
                 }
             }
         }
-        batches.push(sum / count as f64);
+        batches.push(sum / f64::from(count));
     }
     batches
 }
@@ -80,7 +84,7 @@ pub(crate) fn current_voltage(
     silent: &[usize],
 ) -> CurrentVoltage {
     let n = record.n();
-    let longest = half_period.clamp(1, record.len() / BATCHES / 4);
+    let longest = half_period.clamp(1, (record.len() / BATCHES).min(record.burst) / 4);
     let lags: Vec<usize> = (0..usize::BITS).map(|k| 1 << k).take_while(|l| *l <= longest).collect();
     let zero = lagged(record, 0);
     let first = lagged(record, 1);

@@ -1,7 +1,7 @@
 //! Error against time: what more samples remove and what they leave.
 //!
 //! With batches of equal length T₀, each giving an inverse `X_k = A⁻¹ + b + e_k` of common error b and
-//! independent ones e_k, the mean of m of them is off by `ε² = a / (m T₀) + ε_floor²` (relative squares).
+//! independent ones `e_k`, the mean of m of them is off by `ε² = a / (m T₀) + ε_floor²` (relative squares).
 //! Both parts follow without bias from inner products: `ε_floor²` is the mean of `⟨X_k − A⁻¹, X_l − A⁻¹⟩`
 //! over k ≠ l, and a the rest. That is the least-squares fit to the errors of all subsets of batches.
 

@@ -3,9 +3,11 @@
 use crate::device::{FrameBlock, Sink};
 use crate::invert::Progress;
 
-/// Consecutive samples of each cell in use.
+/// Samples of each cell in use, in bursts of consecutive ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
+    /// Samples of a burst; the last may be shorter. Between two bursts, time is missing.
+    pub(crate) burst: usize,
     /// Codes, cell by cell.
     pub(crate) codes: Vec<Vec<i16>>,
     /// Mean code of each cell.
@@ -15,13 +17,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(codes: Vec<Vec<i16>>, volts: Vec<f64>) -> Self {
+    pub(crate) fn new(codes: Vec<Vec<i16>>, volts: Vec<f64>, burst: usize) -> Self {
         let mean = |column: &Vec<i16>| {
             let sum: i64 = column.iter().map(|code| i64::from(*code)).sum();
             sum as f64 / column.len().max(1) as f64
         };
         let means = codes.iter().map(mean).collect();
-        Self { codes, means, volts }
+        Self { burst: burst.max(1), codes, means, volts }
     }
 
     /// Number of cells.
@@ -61,9 +63,17 @@ impl Record {
         let mut shifted = self.clone();
         let (n, len) = (self.n(), self.len());
         for (cell, column) in shifted.codes.iter_mut().enumerate() {
-            column.rotate_left(cell * len / n);
+            let shift = cell * len / n;
+            // Bursts stay whole; the end of one is then that of another.
+            let shift = if self.burst < len { shift / self.burst * self.burst } else { shift };
+            column.rotate_left(shift);
         }
         shifted
+    }
+
+    /// True if two samples are of one burst.
+    pub(crate) fn together(&self, tick: usize, later: usize) -> bool {
+        tick / self.burst == later / self.burst
     }
 
     /// `count` parts of equal length, as ranges of ticks; a rest is left out.
@@ -78,7 +88,6 @@ pub(crate) struct Keep<'a> {
     pub(crate) cells: usize,
     pub(crate) codes: Vec<Vec<i16>>,
     pub(crate) progress: &'a dyn Progress,
-    pub(crate) copy: usize,
 }
 
 impl Sink for Keep<'_> {
@@ -95,6 +104,6 @@ impl Sink for Keep<'_> {
     }
 
     fn progress(&mut self, kept: u64, total: u64) {
-        self.progress.update(self.copy, kept, total);
+        self.progress.update(0, kept, total);
     }
 }

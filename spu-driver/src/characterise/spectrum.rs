@@ -124,9 +124,9 @@ impl Densities {
 }
 
 /// Length of a segment that resolves the narrowest mode and leaves averages enough.
-pub(crate) fn segment(bandwidth_hz: f64, period_s: f64, samples: usize) -> usize {
+pub(crate) fn segment(bandwidth_hz: f64, period_s: f64, record: &Record) -> usize {
     let wanted = (6.0 / (bandwidth_hz * period_s)).ceil() as usize;
-    let most = (samples / 64).max(64);
+    let most = (record.len() / 64).min(record.burst).max(64);
     let power = wanted.clamp(64, 4096).next_power_of_two();
     if power <= most { power } else { (most + 1).next_power_of_two() / 2 }
 }
@@ -148,6 +148,11 @@ pub(crate) fn welch(record: &Record, period_s: f64, segment: usize) -> Densities
     let mut averages = 0_usize;
     let mut start = 0;
     while start + segment <= record.len() {
+        if !record.together(start, start + segment - 1) {
+            // The next burst.
+            start = (start / record.burst + 1) * record.burst;
+            continue;
+        }
         for (cell, line) in lines.iter_mut().enumerate() {
             for (k, (value, weight)) in input.iter_mut().zip(&window).enumerate() {
                 *value = record.volt(cell, start + k) * weight;
@@ -202,7 +207,9 @@ pub(crate) fn expected(theory: &Theory, segment: usize) -> Densities {
             }
             let mut line = fft.make_output_vec();
             fft.process(&mut input, &mut line).expect("buffers are those of the transform");
-            line.iter_mut().for_each(|value| *value *= 2.0 * theory.period_s);
+            for value in &mut line {
+                *value *= 2.0 * theory.period_s;
+            }
             pairs.push(line);
         }
     }
