@@ -20,6 +20,7 @@ use crate::route::{Basis, Taken};
 use crate::seeds::noise_seeds;
 use crate::stats::Replicates;
 use crate::systematic::Systematic;
+use crate::timing::PROBE_RESIDUE;
 
 /// Effective samples of the run that sets the noise gain.
 const PROBE_EFFECTIVE: u64 = 64;
@@ -328,7 +329,7 @@ pub(crate) fn batches(plan: &InversionPlan) -> Result<u64, OperationError> {
 pub(crate) struct Ledger {
     pub(crate) saturated: Vec<u64>,
     pub(crate) ticks: u64,
-    phases: Phases,
+    pub(crate) phases: Phases,
 }
 
 impl Ledger {
@@ -417,8 +418,8 @@ impl Run<'_> {
         let mut gain = plan.safe_gain;
         self.load(plan, gain)?;
         let count = (PROBE_EFFECTIVE as f64 * plan.samples as f64 / plan.effective).ceil() as u64;
-        let report =
-            self.acquire(plan.settle, plan.decimation, count, false, &mut crate::NullSink)?;
+        let settle = plan.settle_to(PROBE_RESIDUE);
+        let report = self.acquire(settle, plan.decimation, count, false, &mut crate::NullSink)?;
         if report.outcome == Outcome::Cancelled {
             return Err(Error::Cancelled);
         }
@@ -453,7 +454,8 @@ impl Run<'_> {
             let end =
                 (u128::from(plan.samples) * u128::from(chunk + 1) / u128::from(chunks)) as u64;
             // A later chunk goes on where the last one ended, at the same spacing.
-            let settle = if chunk == 0 { plan.settle } else { u64::from(plan.decimation) - 1 };
+            let settle =
+                if chunk == 0 { plan.settle_for_mean() } else { u64::from(plan.decimation) - 1 };
             let mut sink = ProgressSink { progress, copy, before: before + kept, total };
             let report = self.acquire(settle, plan.decimation, end - kept, false, &mut sink)?;
             for (sum, count) in self.ledger.saturated.iter_mut().zip(&report.saturated) {

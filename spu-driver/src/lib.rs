@@ -9,6 +9,7 @@ pub mod blocks;
 pub mod board_model;
 pub mod calibrate;
 pub mod calibration;
+pub mod characterise;
 pub mod client;
 pub mod device;
 pub mod discover;

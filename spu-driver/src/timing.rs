@@ -3,10 +3,35 @@
 use ndarray::Array2;
 
 use crate::model::Mode;
-use crate::plan::{Budget, DEFAULT_SAMPLES};
+use crate::plan::{Budget, DEFAULT_SAMPLES, InversionPlan, SETTLE_RESIDUE};
 
 /// Part of the information of undecimated sampling that decimation may give away.
 const DECIMATION_LOSS: f64 = 0.1;
+
+/// Bias that an unsettled start may leave in the covariance of a run, as a part of its statistical error.
+pub(crate) const SETTLE_BIAS: f64 = 0.01;
+/// Deviation of the covariance that is left when the run that sets the noise gain starts.
+pub(crate) const PROBE_RESIDUE: f64 = 0.05;
+
+impl InversionPlan {
+    /// Ticks from rest until the covariance is off its stationary value by no more than `residue` of it,
+    /// which is between [`SETTLE_RESIDUE`] and 1.
+    pub fn settle_to(&self, residue: f64) -> u64 {
+        let share = libm::log(residue.clamp(SETTLE_RESIDUE, 1.0)) / libm::log(SETTLE_RESIDUE);
+        (self.settle as f64 * share).ceil() as u64
+    }
+
+    /// Ticks to settle from rest before a covariance is measured, over all samples of the plan.
+    ///
+    /// The deviation ρ that is left at the first sample decays with the time constant τ of the slowest
+    /// mode's variance, so that the mean over T ticks is off by at most `ρ τ / T`: this leaves a hundredth
+    /// of the statistical error. Single samples of the stationary law need [`settle`](Self::settle).
+    pub fn settle_for_mean(&self) -> u64 {
+        let decay = -(self.settle as f64) / libm::log(SETTLE_RESIDUE);
+        let ticks = self.samples as f64 * f64::from(self.decimation);
+        self.settle_to(SETTLE_BIAS * self.predicted_error * ticks / decay.max(1.0))
+    }
+}
 
 /// How a board is sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -139,6 +164,48 @@ mod tests {
         let square: f64 = variances.iter().map(|v| v * v).sum();
         let expected = ((trace * trace / square + 1.0) / 12_000.0).sqrt();
         assert!((law.error(12_000.0) / expected - 1.0).abs() < 1e-12);
+    }
+
+    /// The exact mean covariance of a run from rest, by the law of the sampled board.
+    #[cfg(feature = "sim")]
+    #[test]
+    fn the_start_biases_a_run_by_no_more_than_is_stated() {
+        use crate::board_model::BoardModel;
+        use crate::linalg::{product, relative_error};
+
+        let device = crate::open("sim:profile=rev-a").expect("the simulator");
+        let info = device.info();
+        let model = BoardModel::nominal(info);
+        let a = crate::characterise::lively(4);
+        for effective in [128, 1000, 10_000] {
+            let budget = Budget { effective: Some(effective), ..Budget::default() };
+            let plan = InversionPlan::with_model(&a, info, &model, &budget).expect("programmable");
+            let law = model.first(4).law(&plan.capacitance);
+            let whole = law.covariance(&[1e-3; 4]);
+            // From rest the covariance lacks Φ^t Σ Φ^tᵀ of its stationary value.
+            let mut missing = whole.clone();
+            let mut bias = [Array2::<f64>::zeros((4, 4)), Array2::zeros((4, 4))];
+            let settles = [plan.settle_for_mean(), 0];
+            let last = settles[0] + plan.samples * u64::from(plan.decimation);
+            for tick in 1..=last {
+                missing = product(&product(&law.phi, &missing), &law.phi.t());
+                for (sum, settle) in bias.iter_mut().zip(settles) {
+                    let sampled = tick > settle && tick - settle <= last - settles[0];
+                    if sampled && (tick - settle).is_multiple_of(u64::from(plan.decimation)) {
+                        *sum += &missing.slice(ndarray::s![..4, ..4]);
+                    }
+                }
+            }
+            let stationary = whole.slice(ndarray::s![..4, ..4]).to_owned();
+            let [settled, unsettled] = bias.map(|sum| {
+                relative_error(&(&stationary + &sum / plan.samples as f64), &stationary)
+            });
+            let allowed = SETTLE_BIAS * plan.predicted_error;
+            assert!(settled <= allowed, "{effective}: {settled} {allowed}");
+            assert!(plan.settle_for_mean() < plan.settle / 3, "{effective}");
+            // It is no more than it takes: without it the shortest run is off by more.
+            assert!(effective > 128 || unsettled > 2.0 * allowed, "{unsettled} {allowed}");
+        }
     }
 
     #[test]

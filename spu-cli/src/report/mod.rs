@@ -2,14 +2,18 @@
 //!
 //! It shows no wall time and no date, so that the same run gives the same file.
 
+mod board;
 pub(crate) mod calibration;
 mod chart;
 mod convergence;
 mod entries;
 mod heat;
+mod panels;
 mod scale;
 mod svg;
 mod tables;
+
+pub(crate) use board::render as render_board;
 
 use crate::text::{counted, digits, percent};
 use crate::verb::invert_view::InvertAnswer;
@@ -27,15 +31,20 @@ pub(crate) fn render(answer: &InvertAnswer) -> String {
         settings(answer),
         provenance(answer),
     ];
+    page(&format!("Inverse of {}", answer.matrix.file), &sections.concat())
+}
+
+/// A whole page.
+fn page(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
          <meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>Inverse of {}</title>\n<style>\n{}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
-        escape(&answer.matrix.file),
+         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+        escape(title),
         include_str!("style.css"),
         // A number keeps its unit on the line.
-        sections.concat().replace(" %", "\u{a0}%")
+        body.replace(" %", "\u{a0}%")
     )
 }
 

@@ -100,6 +100,15 @@ pub(super) fn label(value: f64) -> String {
     }
 }
 
+/// A label that is short for powers of ten: `10⁻⁹`.
+pub(super) fn power_label(value: f64) -> String {
+    let power = value.log10();
+    if value <= 0.0 || (power - power.round()).abs() > 1e-9 || (-2.5..3.5).contains(&power) {
+        return label(value);
+    }
+    format!("10{}", superscript(&format!("{}", power.round())))
+}
+
 fn superscript(number: &str) -> String {
     let raised = |c: char| match c {
         '-' => '⁻',
@@ -153,6 +162,12 @@ mod tests {
         assert_eq!(label(2e7), "2 × 10⁷");
         assert_eq!(label(-1.5e-10), "−1.5 × 10⁻¹⁰");
         assert_eq!(label(0.0), "0");
+        assert_eq!(power_label(1e-9), "10⁻⁹");
+        assert_eq!(power_label(1e6), "10⁶");
+        assert_eq!(power_label(0.1), "0.1");
+        assert_eq!(power_label(0.0), "0");
+        assert_eq!(power_label(-2000.0), "−2,000");
+        assert_eq!(power_label(2e-9), "2 × 10⁻⁹");
         assert!((nice(0.13) - 0.2).abs() < 1e-12 && (nice(6.0) - 10.0).abs() < 1e-12);
     }
 }

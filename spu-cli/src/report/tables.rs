@@ -5,7 +5,7 @@ use crate::text::{count, digits, duration, percent, probability, si};
 use crate::verb::info::identity;
 use crate::verb::invert_view::InvertAnswer;
 
-fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let cells = |tag: &str, texts: &[String]| -> String {
         texts.iter().map(|text| format!("<{tag}>{}</{tag}>", escape(text))).collect()
     };

@@ -18,7 +18,7 @@ use super::calibrated::{CalibrationArg, MitigateArg};
 use super::invert_large::LargeAnswer;
 use super::invert_view::{InvertAnswer, Request};
 use super::route::{MethodName, RefineView, RouteArg};
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written};
+use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, command};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -219,32 +219,4 @@ impl Invert {
 
 fn uris(devices: &[Box<dyn Device>]) -> Vec<String> {
     devices.iter().map(|device| device.uri().to_owned()).collect()
-}
-
-/// The command line, as typed.
-fn command() -> String {
-    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
-    std::iter::once("spu".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("sim:profile=rev-a,seed=7"), "sim:profile=rev-a,seed=7");
-        assert_eq!(quoted("my file.csv"), "'my file.csv'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod blocks_view;
 pub(crate) mod calibrate;
 pub(crate) mod calibrate_view;
 pub(crate) mod calibrated;
+pub(crate) mod characterise;
 pub(crate) mod doctor;
 pub(crate) mod flash;
 pub(crate) mod image;
@@ -280,9 +281,32 @@ pub(crate) fn written_lines(files: &[Written]) -> String {
     format!("\n{lines}")
 }
 
+/// The command line, as typed.
+pub(crate) fn command() -> String {
+    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once("spu".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("sim:profile=rev-a,seed=7"), "sim:profile=rev-a,seed=7");
+        assert_eq!(quoted("my file.csv"), "'my file.csv'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 
     #[test]
     fn a_simulated_board_is_no_board_whatever_its_link() {

@@ -177,7 +177,7 @@ impl PlanView {
         let coupling = |i: usize, j: usize| {
             if i == j { 0 } else { plan.program.coupling_codes[board.pair(i, j)].0 }
         };
-        let ticks = plan.settle + plan.samples * u64::from(plan.decimation);
+        let ticks = plan.settle_for_mean() + plan.samples * u64::from(plan.decimation);
         Self {
             scaling: plan.scaling,
             d: plan.d.clone(),
@@ -197,7 +197,7 @@ impl PlanView {
                 })
                 .collect(),
             mode_ratio: plan.mode_ratio(board),
-            settle_ticks: plan.settle,
+            settle_ticks: plan.settle_for_mean(),
             decimation: plan.decimation,
             samples: plan.samples,
             effective: plan.effective,

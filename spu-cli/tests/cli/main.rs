@@ -2,6 +2,7 @@
 
 mod any;
 mod calibrate;
+mod characterise;
 mod files;
 #[cfg(unix)]
 mod flash;

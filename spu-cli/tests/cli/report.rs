@@ -16,6 +16,11 @@ fn reports(arguments: &[&str], code: i32) -> [String; 2] {
 }
 
 fn check(report: &str) {
+    well_formed(report, 4);
+}
+
+/// Well-formed, without anything to fetch, with this many figures, each within its frame.
+pub(crate) fn well_formed(report: &str, count: usize) {
     let options =
         roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
     let document = roxmltree::Document::parse_with_options(report, options).expect("well-formed");
@@ -38,11 +43,16 @@ fn check(report: &str) {
     }
     // All figures have their size and stay in it.
     let figures = document.descendants().filter(|n| n.tag_name().name() == "svg").count();
-    assert_eq!(figures, 4);
-    for line in document.descendants().filter(|n| n.tag_name().name() == "line") {
-        for (attribute, limit) in [("x1", 1000.0), ("x2", 1000.0), ("y1", 600.0), ("y2", 600.0)] {
-            let value: f64 = line.attribute(attribute).unwrap().parse().unwrap();
-            assert!((0.0..=limit).contains(&value), "{attribute} = {value}");
+    assert_eq!(figures, count);
+    for figure in document.descendants().filter(|n| n.tag_name().name() == "svg") {
+        let limit = |name| figure.attribute(name).unwrap().parse::<f64>().unwrap();
+        let (width, height) = (limit("width"), limit("height"));
+        for line in figure.descendants().filter(|n| n.tag_name().name() == "line") {
+            for (attribute, limit) in [("x1", width), ("x2", width), ("y1", height), ("y2", height)]
+            {
+                let value: f64 = line.attribute(attribute).unwrap().parse().unwrap();
+                assert!((0.0..=limit).contains(&value), "{attribute} = {value}");
+            }
         }
     }
 }
