@@ -1,6 +1,7 @@
 //! Runs that the property tests, the soak and the figures share: random schedules of requests and
 //! faults on a simulated board behind a faulty link, and a plug that is pulled.
 
+pub mod accuracy;
 #[cfg(unix)]
 pub mod flashing;
 #[cfg(unix)]

@@ -4,10 +4,14 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use spu_driver::Error;
+use spu_driver::blocks::BlockError;
+use spu_driver::calibrate::CalibrateError;
+use spu_driver::calibration::CalibrationError;
 use spu_driver::flash::FlashError;
 use spu_driver::invert::OperationError;
 use spu_driver::matrix::MatrixError;
 use spu_driver::recording::RecordingError;
+use spu_driver::refine::RefineError;
 
 use crate::matrix_file::FileError;
 
@@ -70,7 +74,9 @@ impl Exit {
             Self::Success => "done; copies, if several, agree within noise or the stated spread",
             Self::Unexpected => "a bug or something unforeseen",
             Self::Usage => "wrong command line",
-            Self::Input => "the matrix, its file, a recording or an image is not usable",
+            Self::Input => {
+                "the matrix, its file, a recording, a calibration or an image is not usable"
+            }
             Self::Device => "the device is absent, denied, busy, silent or of another version",
             Self::NotProgrammable => {
                 "this board cannot do what was asked for; all reasons are given"
@@ -84,7 +90,9 @@ impl Exit {
                 "the device failed at work: refused, lost samples, no signal, rolled back"
             }
             Self::Output => "an output could not be written; no unreadable file is left",
-            Self::Diagnosis => "`spu doctor` found what keeps the device from working",
+            Self::Diagnosis => {
+                "`spu doctor` or `spu calibrate` found what keeps the device from working"
+            }
         }
     }
 
@@ -181,6 +189,59 @@ impl From<OperationError> for Failure {
             OperationError::NoSignal { .. } => Self::new(Exit::Fault, error.to_string()),
             _ => Self::new(Exit::Unexpected, error.to_string()),
         }
+    }
+}
+
+impl From<CalibrateError> for Failure {
+    fn from(error: CalibrateError) -> Self {
+        match error {
+            CalibrateError::Device(error) => error.into(),
+            CalibrateError::BadBoard { .. } => Self::new(Exit::Diagnosis, error.to_string()),
+            _ => Self::new(Exit::Unexpected, error.to_string()),
+        }
+    }
+}
+
+impl From<BlockError> for Failure {
+    fn from(error: BlockError) -> Self {
+        let message = error.to_string();
+        let exit = match error {
+            BlockError::Operation(error) => return error.into(),
+            BlockError::Leaf { source, .. } => Self::from(source).exit,
+            BlockError::NotDefinite { .. } => Exit::NotProgrammable,
+            BlockError::Copies(_) => Exit::Disagreement,
+            _ => Exit::Unexpected,
+        };
+        Self::new(exit, message)
+    }
+}
+
+impl From<RefineError> for Failure {
+    fn from(error: RefineError) -> Self {
+        let exit = match &error {
+            RefineError::BadTolerance(_) => Exit::Usage,
+            RefineError::WrongLength { .. } | RefineError::NotFinite { .. } => Exit::Input,
+            RefineError::CannotConverge { .. } | RefineError::Stalled { .. } => {
+                Exit::NotProgrammable
+            }
+            _ => Exit::Unexpected,
+        };
+        match error {
+            RefineError::Blocks(error) => error.into(),
+            error => Self::new(exit, error.to_string()),
+        }
+    }
+}
+
+impl From<CalibrationError> for Failure {
+    fn from(error: CalibrationError) -> Self {
+        let exit = match error {
+            CalibrationError::Write { .. }
+            | CalibrationError::NoStore
+            | CalibrationError::Conflict { .. } => Exit::Output,
+            _ => Exit::Input,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

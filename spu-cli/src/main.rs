@@ -43,9 +43,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Invert(verb::invert::Invert),
+    Solve(verb::solve::Solve),
     Sample(verb::sample::Sample),
     Stream(verb::stream::Stream),
     Plan(verb::plan::Plan),
+    Calibrate(verb::calibrate::Calibrate),
     Characterise(verb::characterise::Characterise),
     Info(verb::info::Info),
     List(verb::list::List),
@@ -84,9 +86,11 @@ fn run(cli: Cli, printer: Printer) -> ExitCode {
     };
     match cli.verb {
         Verb::Invert(verb) => finish(verb.run(&interrupt, cli.json), printer),
+        Verb::Solve(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Sample(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Stream(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Plan(verb) => finish(verb.run(), printer),
+        Verb::Calibrate(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Characterise(verb) => finish(verb.run(&interrupt, cli.json), printer),
         Verb::Info(verb) => finish(verb.run(), printer),
         Verb::List(verb) => finish(Ok(verb.run()), printer),

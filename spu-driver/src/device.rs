@@ -175,7 +175,7 @@ impl BoardInfo {
     /// True if a simulator takes the place of gateware and cells: those name themselves `SIM` and a
     /// digit. Their time runs by no clock.
     pub fn is_simulated(&self) -> bool {
-        self.gateware_id.to_be_bytes().starts_with(b"SIM")
+        is_simulated(self.gateware_id)
     }
 
     /// Sample period, in seconds.
@@ -187,6 +187,11 @@ impl BoardInfo {
     pub fn pair(&self, i: usize, j: usize) -> usize {
         pair_index(self.cells, i, j)
     }
+}
+
+/// True for the identity of a simulator's gateware.
+pub(crate) fn is_simulated(gateware_id: u32) -> bool {
+    gateware_id.to_be_bytes().starts_with(b"SIM")
 }
 
 /// Index of the unordered pair `(i, j)`, `i ≠ j`, among the pairs (0,1), (0,2) … (1,2) … of `n`.

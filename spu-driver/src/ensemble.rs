@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::device::Device;
 use crate::error::Error;
-use crate::invert::{Inversion, InvertOptions, OperationError, Progress, invert};
+use crate::invert::{Inversion, InvertOptions, OperationError, Progress};
 use crate::linalg::{affine_distance, frobenius, relative_error};
 use crate::matrix::SpdMatrix;
+use crate::route::{RouteChoice, invert_any};
 use crate::spread::distance_limit;
 use crate::stats::equality_p_value;
 
@@ -90,7 +91,7 @@ pub struct EnsembleInversion {
     pub verdict: Option<Verdict>,
 }
 
-/// Inverts `a` on every device at once, a thread each, and compares the results.
+/// Inverts `a` on every device at once, a thread each, by the best route, and compares the results.
 ///
 /// A copy without signal is an outlier, not an error: the others still count. A copy that was
 /// cancelled before it had a result leaves no verdict, but the others' results are kept.
@@ -104,13 +105,27 @@ pub fn invert_copies(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<EnsembleInversion, OperationError> {
+    invert_copies_by(devices, a, options, RouteChoice::Auto, progress)
+}
+
+/// As [`invert_copies`], by a choice of routes.
+///
+/// # Errors
+/// As [`invert_copies`].
+pub fn invert_copies_by(
+    devices: &mut [Box<dyn Device>],
+    a: &SpdMatrix,
+    options: &InvertOptions,
+    choice: RouteChoice,
+    progress: &dyn Progress,
+) -> Result<EnsembleInversion, OperationError> {
     let mut results: Vec<Result<Inversion, OperationError>> = thread::scope(|scope| {
         let running: Vec<_> = devices
             .iter_mut()
             .enumerate()
             .map(|(copy, device)| {
                 let options = InvertOptions { copy: options.copy + copy as u32, ..options.clone() };
-                scope.spawn(move || invert(device.as_mut(), a, &options, progress))
+                scope.spawn(move || invert_any(device.as_mut(), a, &options, choice, progress))
             })
             .collect();
         running
@@ -126,7 +141,7 @@ pub fn invert_copies(
 }
 
 /// Compares results of one matrix.
-fn compare(
+pub(crate) fn compare(
     copies: Vec<Result<Inversion, OperationError>>,
     a: &SpdMatrix,
 ) -> Result<EnsembleInversion, OperationError> {

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::matrix::{MatrixError, SpdMatrix};
 use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
 use crate::readout::{ReadOut, Unreadable};
+use crate::route::{Basis, Taken};
 use crate::seeds::noise_seeds;
 use crate::stats::Replicates;
 use crate::systematic::Systematic;
@@ -24,7 +25,7 @@ use crate::timing::PROBE_RESIDUE;
 /// Effective samples of the run that sets the noise gain.
 const PROBE_EFFECTIVE: u64 = 64;
 /// Most batches of a run.
-const MAX_BATCHES: u64 = 64;
+pub(crate) const MAX_BATCHES: u64 = 64;
 /// Fewest batches of a complete run.
 pub const MIN_BATCHES: u64 = 8;
 /// Fewest batches that a cancelled run must have to give a result.
@@ -160,8 +161,11 @@ pub struct Inversion {
     pub systematic: Systematic,
     /// Batches behind the intervals.
     pub replicates: Replicates,
-    /// How it was set up; of several programmings, the first.
+    /// How it was set up; of several programmings, the first. By the tridiagonal route this is the plan
+    /// of the tridiagonal matrix.
     pub plan: InversionPlan,
+    /// How the matrix came onto the board.
+    pub route: Taken,
     /// Programmings whose results were averaged.
     pub programmings: usize,
     /// Noise gain that was used.
@@ -226,11 +230,26 @@ pub fn invert(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
+    let info = device.info();
+    let model = options.model(info)?;
+    let members = options.programmings.get();
+    let plans = InversionPlan::ensemble(a, info, &model, &options.budget, members)?;
+    invert_planned(device, a, plans, &Basis::default(), options, progress)
+}
+
+/// Inverts `a` as planned, with results in the coordinates that `basis` leads back to. The budget is in
+/// the plans.
+pub(crate) fn invert_planned(
+    device: &mut dyn Device,
+    a: &SpdMatrix,
+    plans: Vec<InversionPlan>,
+    basis: &Basis,
+    options: &InvertOptions,
+    progress: &dyn Progress,
+) -> Result<Inversion, OperationError> {
     let info = device.info().clone();
     let board = options.board(&info)?;
-    let model = board.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
-    let plans =
-        InversionPlan::ensemble(a, &info, &model, &options.budget, options.programmings.get())?;
+    let model = options.model(&info)?;
     let total = plans.iter().map(|plan| plan.samples).sum();
     let mut members: Vec<Inversion> = Vec::new();
     let mut before = 0;
@@ -246,7 +265,9 @@ pub fn invert(
             let readout = ReadOut::new(&plan, &info, &model, gain);
             let mut result =
                 assemble(plan.clone(), gain, info.clone(), uri, &readout, &measured, ledger)?;
-            result.systematic = Systematic::of(a, &result, &model, board, &measured.whole())?;
+            result.systematic =
+                Systematic::of(a, &result, &model, board, &measured.whole(), basis)?;
+            basis.turn(&mut result);
             result.calibration = board.map(|board| board.id);
             Ok(result)
         };
@@ -271,6 +292,12 @@ pub fn invert(
 }
 
 impl InvertOptions {
+    /// The values of this board: measured ones, or else the nominal ones.
+    pub(crate) fn model(&self, info: &BoardInfo) -> Result<BoardModel, Error> {
+        let board = self.board(info)?;
+        Ok(board.map_or_else(|| BoardModel::nominal(info), |board| board.model.clone()))
+    }
+
     /// The measured values of this board, if they are at hand.
     ///
     /// # Errors
@@ -561,6 +588,7 @@ fn assemble(
         systematic: Systematic::none(board.cells),
         inverse: whole.inverse,
         replicates,
+        route: Taken::by_scaling(&plan),
         plan,
         gain,
         calibration: None,

@@ -5,7 +5,10 @@
 //! back end writes them again; an ensemble runs them on several copies of a board and judges
 //! whether the copies agree.
 
+pub mod blocks;
 pub mod board_model;
+pub mod calibrate;
+pub mod calibration;
 pub mod characterise;
 pub mod client;
 pub mod device;
@@ -26,12 +29,16 @@ pub mod plan;
 mod quantise;
 mod readout;
 pub mod recording;
+pub mod refine;
+pub mod route;
 pub mod sample;
 pub mod scaling;
 pub mod seeds;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod sinks;
+pub mod solve;
+mod spd;
 mod spread;
 pub mod stats;
 pub mod systematic;

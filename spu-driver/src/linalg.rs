@@ -5,6 +5,9 @@
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
+pub mod large;
+pub mod tridiagonal;
+
 /// Eigenvalues (ascending) and orthonormal eigenvectors (columns) of a symmetric matrix, by the
 /// cyclic Jacobi method (Golub and Van Loan, *Matrix Computations*, 8.5).
 ///

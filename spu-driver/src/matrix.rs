@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayRef2};
 
 use crate::linalg::symmetric_eigen;
+use crate::linalg::tridiagonal::symmetric_eigenvalues;
 
 /// Largest relative difference of `a[i, j]` and `a[j, i]` that counts as rounding.
 pub const SYMMETRY_TOLERANCE: f64 = 1e-9;
@@ -10,6 +11,10 @@ pub const SYMMETRY_TOLERANCE: f64 = 1e-9;
 /// Smallest eigenvalue over the largest, per row, below which rounding hides its sign and a
 /// factorisation may fail.
 const SIGN_TOLERANCE: f64 = 1e-13;
+
+/// Most rows whose spectrum is found by Jacobi's method, which resolves small eigenvalues best and
+/// costs most.
+const JACOBI_LIMIT: usize = 32;
 
 /// Why a matrix cannot be inverted by a covariance.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -149,7 +154,11 @@ impl SpdMatrix {
         for i in 0..rows {
             entries[[i, i]] += damping;
         }
-        let (values, _) = symmetric_eigen(&entries);
+        let values = if rows <= JACOBI_LIMIT {
+            symmetric_eigen(&entries).0
+        } else {
+            symmetric_eigenvalues(&entries)
+        };
         let (smallest, largest) = (values[0], values[rows - 1]);
         if smallest.is_nan() || smallest <= largest.abs() * SIGN_TOLERANCE * rows as f64 {
             return Err(MatrixError::NotPositiveDefinite { smallest, largest });

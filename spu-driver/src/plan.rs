@@ -105,7 +105,7 @@ impl InversionPlan {
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let best = Fit::of(a, info, model)?;
+        let best = Fit::of(a, info, model, &Scaling::ALL)?;
         Ok(best.finish(info, model, budget))
     }
 
@@ -123,6 +123,18 @@ impl InversionPlan {
         budget: &Budget,
         members: u32,
     ) -> Result<Vec<Self>, Error> {
+        Self::ensemble_among(a, info, model, budget, members, &Scaling::ALL)
+    }
+
+    /// As [`ensemble`](Self::ensemble), with one of these scalings only.
+    pub(crate) fn ensemble_among(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+        members: u32,
+        scalings: &[Scaling],
+    ) -> Result<Vec<Self>, Error> {
         let count = u64::from(members.max(1));
         let share = |all: Option<u64>| all.map(|all| all.div_ceil(count));
         let samples = match (budget.samples, budget.effective) {
@@ -135,7 +147,7 @@ impl InversionPlan {
         if !reasons.is_empty() {
             return Err(Error::Unsupported { reasons });
         }
-        let best = Fit::of(a, info, model)?;
+        let best = Fit::of(a, info, model, scalings)?;
         let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
         let mut carry = Array2::zeros((a.n(), a.n()));
         let mut plans = Vec::new();
@@ -148,6 +160,21 @@ impl InversionPlan {
             plans.push(fit.finish(info, model, &budget));
         }
         Ok(plans)
+    }
+
+    /// Ticks that it takes: settling, then sampling.
+    pub fn ticks(&self) -> u64 {
+        self.settle_for_mean().saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
+    }
+
+    /// What a board of the model's values with these codes would give for A⁻¹ without noise,
+    /// `s · D C⁻¹ D`, `n × n`: digital, it tells what quantising the banks costs.
+    pub fn programmed_inverse(&self) -> Array2<f64> {
+        let inverse = solve(&self.capacitance, &Array2::eye(self.n));
+        Array2::from_shape_fn((self.n, self.n), |(i, j)| {
+            let symmetric = 0.5 * (inverse[[i, j]] + inverse[[j, i]]);
+            self.farads * self.d[i] * symmetric * self.d[j]
+        })
     }
 
     /// Highest mode over sample clock.
@@ -221,6 +248,8 @@ impl Fit {
     /// The best fit over gains from half to all of the banks' range.
     fn best(a: &SpdMatrix, banks: &Banks, scaling: Scaling, d: &[f64]) -> Option<Self> {
         const GAINS: u32 = 256;
+        // Gains whose plain rounding is best, of which each is refined.
+        const REFINED: usize = 12;
         let n = a.n();
         let eye = Array2::eye(n);
         let unscaled = |inverse: Array2<f64>| {
@@ -230,10 +259,21 @@ impl Fit {
         let wanted = unscaled(solve(&scaled, &eye));
         let full = banks.full_range(&scaled);
         let none = Array2::zeros((n, n));
-        (0..=GAINS)
+        let error_of = |capacitance: &Array2<f64>| {
+            relative_error(&unscaled(solve(capacitance, &eye)), &wanted)
+        };
+        let mut rounded: Vec<(f64, f64, Codes)> = (0..=GAINS)
             .map(|k| full * (1.0 - f64::from(k) / f64::from(2 * GAINS)))
             .filter_map(|farads| {
-                let mut codes = banks.nearest(&scaled, farads)?;
+                let codes = banks.nearest(&scaled, farads)?;
+                Some((error_of(&(&codes.capacitance / farads)), farads, codes))
+            })
+            .collect();
+        rounded.sort_by(|x, y| x.0.total_cmp(&y.0));
+        rounded.truncate(REFINED);
+        rounded
+            .into_iter()
+            .filter_map(|(_, farads, mut codes)| {
                 let _ = banks.refine(&mut codes, &scaled, farads, d, &none);
                 let capacitance = &codes.capacitance / farads;
                 (symmetric_eigen(&capacitance).0[0] > 0.0).then(|| Self {
@@ -241,7 +281,7 @@ impl Fit {
                     d: d.to_vec(),
                     farads,
                     quantisation: relative_error(&capacitance, &scaled),
-                    error: relative_error(&unscaled(solve(&capacitance, &eye)), &wanted),
+                    error: error_of(&capacitance),
                     codes,
                 })
             })
@@ -249,11 +289,23 @@ impl Fit {
             .filter(|fit| fit.error.is_finite())
     }
 
-    /// The best fit of all scalings.
-    fn of(a: &SpdMatrix, info: &BoardInfo, model: &BoardModel) -> Result<Self, Error> {
+    /// The best fit of these scalings.
+    fn of(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        scalings: &[Scaling],
+    ) -> Result<Self, Error> {
         let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
-        candidates(a, info.raw.coupling_signed == 1)
-            .map_err(|reasons| Error::Unsupported { reasons })?
+        let mut candidates = candidates(a, info.raw.coupling_signed == 1)
+            .map_err(|reasons| Error::Unsupported { reasons })?;
+        candidates.retain(|(scaling, _)| scalings.contains(scaling));
+        if candidates.is_empty() {
+            return Err(Error::Unsupported {
+                reasons: vec!["the matrix is not diagonally dominant as it is".into()],
+            });
+        }
+        candidates
             .into_iter()
             .filter_map(|(scaling, d)| Self::best(a, &banks, scaling, &d))
             .min_by(|x, y| x.error.total_cmp(&y.error))

@@ -6,11 +6,13 @@
 //! term `Δ p pᵀ`, p = D P w, and `‖E‖²` is smallest at `Δ = −pᵀ E p / ‖p‖⁴`. The fit goes round the
 //! banks and takes for each the value nearest to that, until nothing changes (coordinate descent).
 
+use std::rc::Rc;
+
 use ndarray::{Array1, Array2};
 
 use crate::board_model::BoardModel;
 use crate::device::pair_index;
-use crate::linalg::solve;
+use crate::linalg::{product, solve};
 
 /// Most rounds over all banks; a handful is the rule.
 const MAX_ROUNDS: usize = 64;
@@ -68,9 +70,9 @@ pub(crate) struct Banks {
     n: usize,
     /// Capacitance of each cell with every switch open.
     strays: Vec<f64>,
-    selves: Vec<Table>,
+    selves: Vec<Rc<Table>>,
     /// By pair of the first cells.
-    couplings: Vec<Table>,
+    couplings: Vec<Rc<Table>>,
     /// Couplings may be crossed.
     signed: bool,
 }
@@ -86,15 +88,15 @@ pub(crate) struct Codes {
 impl Banks {
     /// The banks of the first `n` cells.
     pub(crate) fn new(model: &BoardModel, n: usize, signed: bool) -> Self {
-        let mut made: Vec<(Vec<f64>, Table)> = Vec::new();
+        let mut made: Vec<(Vec<f64>, Rc<Table>)> = Vec::new();
         // Nominal banks are all alike.
-        let mut table = |elements: &Vec<f64>| -> Table {
+        let mut table = |elements: &Vec<f64>| -> Rc<Table> {
             if let Some((_, table)) = made.iter().find(|(known, _)| known == elements) {
-                return table.clone();
+                return Rc::clone(table);
             }
-            let table = Table::new(elements);
+            let table = Rc::new(Table::new(elements));
             if made.len() < 4 {
-                made.push((elements.clone(), table.clone()));
+                made.push((elements.clone(), Rc::clone(&table)));
             }
             table
         };
@@ -188,19 +190,10 @@ impl Banks {
         let n = self.n;
         let wanted = scaled.mapv(|x| farads * x);
         let inverse = solve(&wanted, &Array2::eye(n));
-        let column = |i: usize| -> Array1<f64> { (0..n).map(|k| d[k] * inverse[[k, i]]).collect() };
-        let columns: Vec<Array1<f64>> = (0..n).map(column).collect();
-        let mut error = carry.clone();
+        let rows = Array2::from_shape_fn((n, n), |(k, i)| d[k] * inverse[[k, i]]);
+        let columns: Vec<Array1<f64>> = (0..n).map(|i| rows.column(i).to_owned()).collect();
         let delta = &codes.capacitance - &wanted;
-        for k in 0..n {
-            for l in 0..n {
-                for i in 0..n {
-                    for j in 0..n {
-                        error[[k, l]] += columns[i][k] * delta[[i, j]] * columns[j][l];
-                    }
-                }
-            }
-        }
+        let mut error = carry + &product(&product(&rows, &delta), &rows.t());
         for _ in 0..MAX_ROUNDS {
             let mut changed = false;
             for i in 0..n {

@@ -9,6 +9,7 @@
 use ndarray::Array2;
 use serde::Serialize;
 
+use crate::linalg::{product, solve, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 
 /// How the diagonal was chosen.
@@ -21,6 +22,14 @@ pub enum Scaling {
     UnitDiagonal,
     /// The Perron vector of ⟨A⟩'s smallest eigenvalue, per connected component.
     Perron,
+    /// `d = U x` with `U_ii = a_ii^(−1/2)` and `(U⟨A⟩U − μ I) x = 1`, for the μ whose bank values bear
+    /// rounding best.
+    Resolvent,
+}
+
+impl Scaling {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::None, Self::UnitDiagonal, Self::Perron, Self::Resolvent];
 }
 
 /// The scalings that make the matrix programmable.
@@ -32,14 +41,14 @@ pub(crate) fn candidates(
     signed: bool,
 ) -> Result<Vec<(Scaling, Vec<f64>)>, Vec<String>> {
     let n = a.n();
-    let comparison = Array2::from_shape_fn((n, n), |(i, j)| {
-        let x = a.entries()[[i, j]];
-        if i == j { x } else { -x.abs() }
-    });
+    let comparison = comparison(a);
     let unit = (0..n).map(|i| 1.0 / a.entries()[[i, i]].sqrt()).collect();
     let mut found = vec![(Scaling::None, vec![1.0; n]), (Scaling::UnitDiagonal, unit)];
     if let Some(perron) = perron(&comparison) {
         found.push((Scaling::Perron, perron));
+    }
+    if let Some(resolvent) = resolvent(a, &comparison) {
+        found.push((Scaling::Resolvent, resolvent));
     }
     found.retain(|(_, d)| reaches(&comparison, d));
     if found.is_empty() {
@@ -47,11 +56,81 @@ pub(crate) fn candidates(
         return Err(vec![format!(
             "no diagonal scaling makes the matrix diagonally dominant{how}: its comparison matrix \
              (diagonal kept, −|a_ij| beside it) is not positive definite; add --damping of at least \
-             {:.3e}, or transform the matrix to tridiagonal form first",
+             {:.3e}, or take the tridiagonal route",
             shortfall(&comparison)
         )]);
     }
     Ok(found)
+}
+
+/// Shares of the smallest eigenvalue that μ is tried at.
+const SHARES: [f64; 12] = [-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 0.8, 0.95];
+
+/// The best `d = U x` with `(U⟨A⟩U − μ I) x = 1`, `U_ii = a_ii^(−1/2)`, over several μ.
+///
+/// With `μ = 0` the rows of `U⟨A⟩U x` are all 1 and `x_i ≥ 1`; towards the smallest eigenvalue x
+/// becomes a Perron vector; below zero, where they are `1 + μ x_i`, x becomes more even until one of
+/// them vanishes. All x are positive where ⟨A⟩ is a nonsingular M-matrix, since the resolvent of one
+/// is not negative (Berman and Plemmons, chapter 6).
+fn resolvent(a: &SpdMatrix, comparison: &Array2<f64>) -> Option<Vec<f64>> {
+    let n = a.n();
+    let u: Vec<f64> = (0..n).map(|i| 1.0 / comparison[[i, i]].sqrt()).collect();
+    let unit = Array2::from_shape_fn((n, n), |(i, j)| u[i] * comparison[[i, j]] * u[j]);
+    let smallest = symmetric_eigen(&unit).0[0];
+    let inverse = solve(a.entries(), &Array2::eye(n));
+    let gram = product(&inverse, &inverse);
+    let ones = Array2::ones((n, 1));
+    let at = |share: f64| -> Vec<f64> {
+        let shifted = &unit - &(Array2::<f64>::eye(n) * (share * smallest));
+        solve(&shifted, &ones).iter().zip(&u).map(|(x, u)| x * u).collect()
+    };
+    SHARES
+        .into_iter()
+        .filter(|_| smallest > 0.0)
+        .map(at)
+        .filter(|d| d.iter().all(|x| x.is_finite() && *x > 0.0) && reaches(comparison, d))
+        .map(|d| (rounding_cost(a, &gram, &d), d))
+        .min_by(|x, y| x.0.total_cmp(&y.0))
+        .map(|(_, d)| d)
+}
+
+/// What rounding the banks does to A⁻¹ with this D, to first order and up to a factor of the banks:
+/// independent errors of equal size in every entry of `D A D` that is set, over the largest bank
+/// value. `gram` is `A⁻²`; with `G = D⁻¹ A⁻² D⁻¹` an error ε of entries i, j gives `ε² (G_ii G_jj + G_ij²)`.
+fn rounding_cost(a: &SpdMatrix, gram: &Array2<f64>, d: &[f64]) -> f64 {
+    let n = d.len();
+    let (mut squared, mut largest) = (0.0_f64, 0.0_f64);
+    let g = |i: usize, j: usize| gram[[i, j]] / (d[i] * d[j]);
+    for i in 0..n {
+        let mut own = d[i] * a.entries()[[i, i]] * d[i];
+        squared += 2.0 * g(i, i) * g(i, i);
+        for j in (0..n).filter(|&j| j != i) {
+            let coupling = (d[i] * a.entries()[[i, j]] * d[j]).abs();
+            if coupling > 0.0 {
+                own -= coupling;
+                largest = largest.max(coupling);
+                squared += g(i, i) * g(j, j) + g(i, j) * g(i, j);
+            }
+        }
+        largest = largest.max(own);
+    }
+    squared.sqrt() * largest
+}
+
+/// The cost of the best scaling by resolvents of a matrix; infinite if there is none.
+pub(crate) fn scaling_cost(a: &SpdMatrix) -> f64 {
+    let n = a.n();
+    let inverse = solve(a.entries(), &Array2::eye(n));
+    let gram = product(&inverse, &inverse);
+    resolvent(a, &comparison(a)).map_or(f64::INFINITY, |d| rounding_cost(a, &gram, &d))
+}
+
+/// A's comparison matrix.
+fn comparison(a: &SpdMatrix) -> Array2<f64> {
+    Array2::from_shape_fn((a.n(), a.n()), |(i, j)| {
+        let x = a.entries()[[i, j]];
+        if i == j { x } else { -x.abs() }
+    })
 }
 
 /// True if every row sum of `D ⟨A⟩ D` is positive.
@@ -66,7 +145,7 @@ fn reaches(comparison: &Array2<f64>, d: &[f64]) -> bool {
 
 /// How much damping the comparison matrix lacks to be positive definite, with a tenth to spare.
 fn shortfall(comparison: &Array2<f64>) -> f64 {
-    let (values, _) = crate::linalg::symmetric_eigen(comparison);
+    let (values, _) = symmetric_eigen(comparison);
     let size = values.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
     1.1 * (-values[0]).max(0.0) + 1e-3 * size
 }
@@ -170,7 +249,7 @@ mod tests {
     fn identity_and_block_diagonal_matrices_have_positive_scalings() {
         let eye = spd(&Array2::eye(8));
         let found = candidates(&eye, false).expect("the identity");
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 4);
         let blocks = spd(&array![
             [2.0, -1.0, 0.0, 0.0],
             [-1.0, 2.0, 0.0, 0.0],

@@ -107,7 +107,7 @@ fn stationary(c: &DMatrix<f64>, r: &[f64], l: &[f64], drive: &[f64]) -> DMatrix<
 }
 
 /// A standard normal number (Box and Muller 1958).
-fn normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
+pub(crate) fn normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
     const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
     let uniform = |x: u64| ((x >> 11) as f64 + 0.5) * UNIT;
     let radius = (-2.0 * libm::log(uniform(rng.next_u64()))).sqrt();

@@ -22,6 +22,19 @@ impl Replicates {
         Self { values: left_out.iter().map(|part| whole * k - part * (k - 1.0)).collect() }
     }
 
+    /// The same batches in other coordinates: `f` must be linear.
+    pub(crate) fn map(&self, f: impl Fn(&Array2<f64>) -> Array2<f64>) -> Self {
+        Self { values: self.values.iter().map(f).collect() }
+    }
+
+    /// One matrix a batch, whose entrywise squares add up to [`variance`](Self::variance).
+    pub(crate) fn deviations(&self) -> Vec<Array2<f64>> {
+        let k = self.values.len() as f64;
+        let dim = self.values.first().map_or((0, 0), Array2::dim);
+        let (mean, scale) = (self.mean(dim), 1.0 / (k * (k - 1.0)).sqrt());
+        self.values.iter().map(|value| (value - &mean) * scale).collect()
+    }
+
     /// Those of the mean of independent estimates: the k-th batch of each together. Batches that not
     /// all of them have are left out.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {

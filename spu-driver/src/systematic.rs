@@ -10,6 +10,7 @@ use crate::linalg::{product, solve};
 use crate::matrix::SpdMatrix;
 use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
+use crate::route::Basis;
 use crate::stats::CONFIDENCE;
 
 /// Systematic errors of an inverse.
@@ -29,17 +30,18 @@ impl Systematic {
         Self { quantisation: Array2::zeros((n, n)), calibration: None }
     }
 
-    /// Those of `result`, which came from `moments`.
+    /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
     pub(crate) fn of(
         a: &SpdMatrix,
         result: &Inversion,
         model: &BoardModel,
         measured: Option<&MeasuredBoard>,
         moments: &Moments,
+        basis: &Basis,
     ) -> Result<Self, OperationError> {
         let quantisation = quantisation(a, &result.plan, model, &result.inverse);
         let Some(board) = measured.filter(|board| !board.draws.is_empty()) else {
-            return Ok(Self { quantisation, calibration: None });
+            return Ok(Self { quantisation: basis.restore(&quantisation), calibration: None });
         };
         let mut square = Array2::zeros(quantisation.dim());
         for draw in &board.draws {
@@ -47,11 +49,11 @@ impl Systematic {
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
             let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
-            let difference = here - (&result.inverse - &quantisation);
+            let difference = basis.restore(&(here - (&result.inverse - &quantisation)));
             square += &(&difference * &difference);
         }
         let calibration = Some(square.mapv(|s| (s / board.draws.len() as f64).sqrt()));
-        Ok(Self { quantisation, calibration })
+        Ok(Self { quantisation: basis.restore(&quantisation), calibration })
     }
 }
 

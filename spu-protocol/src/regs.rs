@@ -296,7 +296,7 @@ pub const fn initial(index: usize) -> u16 {
 /// Elements of [`initial`] in the map.
 pub const INITIAL_LEN: usize = 64;
 
-/// Calibration memory: ADC offset; kept for the host, not applied.
+/// Calibration memory: ADC code at 0 V, binary32; kept for the host, not applied.
 pub const fn adc_offset(index: usize) -> u16 {
     debug_assert!(index < ADC_OFFSET_LEN);
     0x1400 + 4 * index as u16
@@ -304,7 +304,7 @@ pub const fn adc_offset(index: usize) -> u16 {
 /// Elements of [`adc_offset`] in the map.
 pub const ADC_OFFSET_LEN: usize = 64;
 
-/// Calibration memory: ADC gain; kept for the host, not applied.
+/// Calibration memory: ADC gain in codes per volt, binary32; kept for the host, not applied.
 pub const fn adc_gain(index: usize) -> u16 {
     debug_assert!(index < ADC_GAIN_LEN);
     0x1500 + 4 * index as u16
@@ -1272,7 +1272,7 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Calibration memory: ADC offset; kept for the host, not applied"),
+        doc: text("Calibration memory: ADC code at 0 V, binary32; kept for the host, not applied"),
     },
     Register {
         name: text("ADC_GAIN"),
@@ -1284,7 +1284,9 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Calibration memory: ADC gain; kept for the host, not applied"),
+        doc: text(
+            "Calibration memory: ADC gain in codes per volt, binary32; kept for the host, not applied",
+        ),
     },
     Register {
         name: text("NOISE_SEED"),

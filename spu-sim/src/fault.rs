@@ -54,6 +54,13 @@ pub enum Fault {
         /// The positive rail, or the negative one.
         high: bool,
     },
+    /// Two converters are exchanged: each shows the other cell's voltage.
+    SwappedAdc {
+        /// A cell.
+        first: usize,
+        /// The other one.
+        second: usize,
+    },
     /// The drive gain of a cell differs from what was drawn.
     DriveGain {
         /// The cell.
@@ -144,7 +151,8 @@ pub enum After {
 
 /// Forms of a fault's name.
 const FORMS: &str = "dead-cell.CELL, stuck-self.CELL.BIT.on|off, stuck-coupling.I.J.BIT.on|off, \
-                     stuck-adc.CELL.CODE, saturated-adc.CELL.high|low, drive-gain.CELL.FACTOR, \
+                     stuck-adc.CELL.CODE, saturated-adc.CELL.high|low, swapped-adc.I.J, \
+                     drive-gain.CELL.FACTOR, \
                      drift-gain.CELL.RATE, drift-offset.CELL.RATE, walk-gain.CELL.RATE, \
                      walk-offset.CELL.RATE, slow-fifo.PART, hang, brown-out.ticks|blocks.N, \
                      restart.ticks|blocks.N";
@@ -203,6 +211,10 @@ impl Fault {
                 value(rate.is_finite(), "rate", rate, "finite numbers")
             }
             Self::DeadCell { cell } | Self::SaturatedAdc { cell, .. } => has("cell", cell, cells),
+            Self::SwappedAdc { first, second } => {
+                has("cell", first, cells)?;
+                has("cell", second, cells)
+            }
             Self::SlowFifo { part } => {
                 let good = (Self::SLOWEST..=1.0).contains(&part);
                 value(good, "part of the rate", part, "0.0001 to 1")
@@ -240,6 +252,13 @@ fn read(text: &str, cells: usize) -> Option<Fault> {
             cell: next(&mut parts)?,
             high: choice(&mut parts, ["low", "high"])? == 1,
         },
+        "swapped-adc" => {
+            let (first, second) = (next(&mut parts)?, next(&mut parts)?);
+            if first == second {
+                return None;
+            }
+            Fault::SwappedAdc { first, second }
+        }
         "brown-out" => Fault::BrownOut { after: after(&mut parts)? },
         "restart" => Fault::Restart { after: after(&mut parts)? },
         "hang" => return rest.is_empty().then_some(Fault::Hang),
@@ -311,6 +330,7 @@ mod tests {
             ("stuck-adc.0.-5", Fault::StuckAdc { cell: 0, code: AdcCode(-5) }),
             ("saturated-adc.0.high", Fault::SaturatedAdc { cell: 0, high: true }),
             ("saturated-adc.1.low", Fault::SaturatedAdc { cell: 1, high: false }),
+            ("swapped-adc.5.2", Fault::SwappedAdc { first: 5, second: 2 }),
             ("drive-gain.7.0.25", Fault::DriveGain { cell: 7, factor: 0.25 }),
             ("drive-gain.7.2", Fault::DriveGain { cell: 7, factor: 2.0 }),
             ("drift-gain.2.0.1", drift(Drifting::DriveGain, Law::Linear, 0.1)),
@@ -336,6 +356,9 @@ mod tests {
             "stuck-coupling.1.8.0.on",
             "stuck-adc.0.40000",
             "saturated-adc.0",
+            "swapped-adc.2",
+            "swapped-adc.2.2",
+            "swapped-adc.1.2.3",
             "drive-gain.7",
             "drive-gain.7.nan",
             "drift-gain.inf.1",
@@ -368,6 +391,8 @@ mod tests {
             ("dead-cell.8", "no cell 8; it has 8"),
             ("saturated-adc.8.low", "no cell 8"),
             ("walk-offset.8.1", "no cell 8"),
+            ("swapped-adc.8.0", "no cell 8"),
+            ("swapped-adc.0.8", "no cell 8"),
             ("stuck-self.0.4.on", "no bank element 4"),
             ("stuck-adc.0.2048", "converter code 2048; there are -2047 to 2047"),
             ("slow-fifo.0", "part of the rate 0; there are 0.0001 to 1"),

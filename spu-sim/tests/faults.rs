@@ -85,6 +85,30 @@ fn a_converter_at_its_rail_counts_as_saturated() {
 }
 
 #[test]
+fn swapped_converters_show_each_others_cells() {
+    let mut host = host();
+    let (good, _, _) = run(&mut host, 3, 500, STREAM);
+    let swapped = |good: &[AdcCode], pairs: &[(usize, usize)]| {
+        let mut codes = good.to_vec();
+        for row in codes.chunks_exact_mut(LANES) {
+            for &(i, j) in pairs {
+                row.swap(i, j);
+            }
+        }
+        codes
+    };
+    assert_ne!(swapped(&good, &[(2, 5)]), good);
+    inject(&mut host, "swapped-adc.2.5");
+    let (codes, _, _) = run(&mut host, 3, 500, STREAM);
+    assert!(codes == swapped(&good, &[(2, 5)]));
+    inject(&mut host, "swapped-adc.5.0");
+    inject(&mut host, "stuck-adc.0.9");
+    let (codes, _, _) = run(&mut host, 3, 500, STREAM);
+    // The converter that is stuck belongs to cell 0, whose codes now arrive as those of cell 5.
+    assert!(codes.iter().skip(5).step_by(LANES).all(|code| code.0 == 9));
+}
+
+#[test]
 #[expect(clippy::float_cmp, reason = "equal to the last bit is what is meant")]
 fn linear_drift_is_proportional_to_the_sampled_time() {
     let mut host = host();

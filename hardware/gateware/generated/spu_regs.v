@@ -191,14 +191,14 @@ module spu_regs #(
     assign initial_re = re && region[6];
     assign initial_we = we && region[6];
 
-    // Calibration memory: ADC offset; kept for the host, not applied.
+    // Calibration memory: ADC code at 0 V, binary32; kept for the host, not applied.
     assign adc_offset_index = addr[7:2];
     localparam [31:0] ADC_OFFSET_LEN = (CELLS < 64) ? CELLS : 64;
     assign region[7] = aligned && addr[15:8] == 8'h14 && {26'd0, adc_offset_index} < ADC_OFFSET_LEN;
     assign adc_offset_re = re && region[7];
     assign adc_offset_we = we && region[7];
 
-    // Calibration memory: ADC gain; kept for the host, not applied.
+    // Calibration memory: ADC gain in codes per volt, binary32; kept for the host, not applied.
     assign adc_gain_index = addr[7:2];
     localparam [31:0] ADC_GAIN_LEN = (CELLS < 64) ? CELLS : 64;
     assign region[8] = aligned && addr[15:8] == 8'h15 && {26'd0, adc_gain_index} < ADC_GAIN_LEN;

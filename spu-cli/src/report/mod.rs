@@ -3,6 +3,7 @@
 //! It shows no wall time and no date, so that the same run gives the same file.
 
 mod board;
+pub(crate) mod calibration;
 mod chart;
 mod convergence;
 mod entries;

@@ -4,12 +4,23 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use spu_driver::ensemble::invert_copies;
+use ndarray::Array2;
+use serde::Serialize;
+use spu_driver::Device;
+use spu_driver::blocks::{Boards, invert_blocks};
+use spu_driver::ensemble::invert_copies_by;
 use spu_driver::invert::InvertOptions;
+use spu_driver::matrix::SpdMatrix;
+use spu_driver::refine::{Refinement, refine};
+use spu_driver::route::RouteChoice;
 
+use super::calibrated::{CalibrationArg, MitigateArg};
+use super::invert_large::LargeAnswer;
 use super::invert_view::{InvertAnswer, Request};
+use super::route::{MethodName, RefineView, RouteArg};
 use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, command};
-use crate::exit::Failure;
+use crate::answer::Answer;
+use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file;
 use crate::progress::Meter;
@@ -27,6 +38,18 @@ pub(crate) struct Invert {
     copies: u8,
     #[command(flatten)]
     budget: BudgetArgs,
+    #[command(flatten)]
+    calibration: CalibrationArg,
+    #[command(flatten)]
+    mitigate: MitigateArg,
+    #[command(flatten)]
+    route: RouteArg,
+    /// Refine the inverse until ‖I − A X‖ (Frobenius) is at most TOL, e.g. 1e-6
+    #[arg(long, value_name = "TOL")]
+    refine: Option<f64>,
+    /// How it is refined
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t = MethodName::NewtonSchulz, requires = "refine")]
+    refine_by: MethodName,
     /// Seed of the boards' noise generators; each copy gets noise of its own
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -40,28 +63,138 @@ pub(crate) struct Invert {
     timeout: TimeoutArg,
 }
 
+/// Result of an inversion.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Inverted {
+    /// Of a matrix that fits the board.
+    Whole(Box<InvertAnswer>),
+    /// Of a larger one.
+    Blocks(Box<LargeAnswer>),
+}
+
+impl Answer for Inverted {
+    fn text(&self) -> String {
+        match self {
+            Self::Whole(answer) => answer.text(),
+            Self::Blocks(answer) => answer.text(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Whole(answer) => answer.exit(),
+            Self::Blocks(answer) => answer.exit(),
+        }
+    }
+}
+
 impl Invert {
-    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<InvertAnswer, Failure> {
+    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<Inverted, Failure> {
         self.check_outputs()?;
+        if self.route.needs_refinement() && self.refine.is_none() {
+            return Err(Failure::usage(
+                "by splitting the board holds another matrix; add --refine TOL, or take another route",
+            ));
+        }
         let a = self.matrix.read()?;
         let mut devices = self.device.open_copies(usize::from(self.copies))?;
         interrupt.watch(&devices);
-        let options = InvertOptions {
+        let mut options = InvertOptions {
             budget: self.budget.budget(),
             seed: self.seed,
             timeout: self.timeout.timeout,
+            programmings: self.mitigate.programmings(),
             ..InvertOptions::default()
         };
-        let uris = devices.iter().map(|device| device.uri().to_owned()).collect();
+        self.calibration.apply(&devices, &mut options)?;
         let meter = Meter::new(devices.len(), json);
-        let started = Instant::now();
-        let result = invert_copies(&mut devices, &a, &options, &meter);
+        let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
+        let result = if a.n() > cells {
+            self.blocks(&mut devices, &a, &options, &meter)
+        } else {
+            self.whole(&mut devices, &a, &options, &meter)
+        };
         meter.finish();
+        result
+    }
+
+    /// A matrix that fits the board.
+    fn whole(
+        &self,
+        devices: &mut [Box<dyn Device>],
+        a: &SpdMatrix,
+        options: &InvertOptions,
+        meter: &Meter,
+    ) -> Result<Inverted, Failure> {
+        let uris = uris(devices);
+        let choice = self.route.choice(self.refine.is_some());
+        let started = Instant::now();
+        let result = invert_copies_by(devices, a, options, choice, meter)?;
         let request =
             Request { uris, seed: self.seed, command: command(), wall: started.elapsed() };
-        let mut answer = InvertAnswer::new(&self.matrix, &a, &result?, request);
-        self.write(&mut answer);
-        Ok(answer)
+        let mut answer = InvertAnswer::new(&self.matrix, a, &result, request);
+        let mut inverse = result.mean;
+        if let Some(tolerance) = self.refine.filter(|_| !answer.cancelled()) {
+            // The first read is the one that was just made.
+            let mut boards = Boards::new(devices, options.clone()).by(choice).after(1);
+            let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;
+            answer.refinement = Some(RefineView::new(&refined, tolerance, &result.reference));
+            inverse = refined.inverse;
+            answer.wall_s = started.elapsed().as_secs_f64();
+        }
+        answer.files.extend(self.write_inverse(&inverse));
+        if let Some(path) = &self.report {
+            let result = matrix_file::write_atomically(path, report::render(&answer).as_bytes());
+            answer.files.push(Written::new(path, "report", result));
+        }
+        Ok(Inverted::Whole(Box::new(answer)))
+    }
+
+    /// A larger matrix.
+    fn blocks(
+        &self,
+        devices: &mut [Box<dyn Device>],
+        a: &SpdMatrix,
+        options: &InvertOptions,
+        meter: &Meter,
+    ) -> Result<Inverted, Failure> {
+        if self.report.is_some() {
+            return Err(Failure::usage(
+                "--report shows matrices that fit the board; use --output or --json",
+            ));
+        }
+        let uris = uris(devices);
+        // What is refined is the whole, so its leaves are chosen for their own error.
+        let choice = self.route.choice(false);
+        if choice == RouteChoice::Only(spu_driver::route::Route::Splitting) {
+            return Err(Failure::usage("blocks are not split; take another route"));
+        }
+        let started = Instant::now();
+        let mut boards = Boards::new(devices, options.clone()).by(choice);
+        let result = invert_blocks(&mut boards, a, meter)?;
+        let reference = a.digital_inverse();
+        let mut answer = LargeAnswer::new(&self.matrix, a, &result, &reference, uris, self.seed);
+        let mut inverse = result.inverse;
+        if let Some(tolerance) = self.refine {
+            let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;
+            answer.refinement = Some(RefineView::new(&refined, tolerance, &reference));
+            inverse = refined.inverse;
+        }
+        answer.wall_s = started.elapsed().as_secs_f64();
+        answer.files.extend(self.write_inverse(&inverse));
+        Ok(Inverted::Blocks(Box::new(answer)))
+    }
+
+    fn refined(
+        &self,
+        boards: &mut Boards<'_>,
+        a: &SpdMatrix,
+        start: &Array2<f64>,
+        tolerance: f64,
+        meter: &Meter,
+    ) -> Result<Refinement, Failure> {
+        Ok(refine(boards, a, start, tolerance, self.refine_by.into(), meter)?)
     }
 
     /// Refuses what would fail after a long run.
@@ -69,20 +202,21 @@ impl Invert {
         if let Some(path) = &self.output {
             matrix_file::Format::of(path)?;
         }
+        if let Some(tolerance) = self.refine {
+            super::check_tolerance(tolerance)?;
+        }
         for path in self.output.iter().chain(&self.report) {
             matrix_file::check_writable(path)?;
         }
         Ok(())
     }
 
-    fn write(&self, answer: &mut InvertAnswer) {
-        if let Some(path) = &self.output {
-            let result = matrix_file::write(path, &answer.mean_matrix);
-            answer.files.push(Written::new(path, "inverse", result));
-        }
-        if let Some(path) = &self.report {
-            let result = matrix_file::write_atomically(path, report::render(answer).as_bytes());
-            answer.files.push(Written::new(path, "report", result));
-        }
+    fn write_inverse(&self, inverse: &Array2<f64>) -> Option<Written> {
+        let path = self.output.as_ref()?;
+        Some(Written::new(path, "inverse", matrix_file::write(path, inverse)))
     }
+}
+
+fn uris(devices: &[Box<dyn Device>]) -> Vec<String> {
+    devices.iter().map(|device| device.uri().to_owned()).collect()
 }

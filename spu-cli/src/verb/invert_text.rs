@@ -4,6 +4,7 @@ use spu_driver::ensemble::{EnsembleInversion, Verdict};
 
 use super::info::identity;
 use super::invert_view::InvertAnswer;
+use super::route::{RefineView, route_text};
 use super::written_lines;
 use crate::answer::Answer;
 use crate::exit::Exit;
@@ -54,6 +55,7 @@ impl Answer for InvertAnswer {
             self.copies_text(),
             self.pairs_text(),
             self.inverse_text(),
+            self.refinement.as_ref().map_or(String::new(), RefineView::text),
             self.time_text(),
             self.digital_text(),
             self.verdict_text(),
@@ -90,6 +92,14 @@ impl InvertAnswer {
                 ),
             ),
         ];
+        all.push((
+            "route",
+            format!(
+                "{}; quantisation puts the inverse {} off, by nominal values",
+                route_text(self.route.route),
+                percent(self.route.quantisation_error)
+            ),
+        ));
         all.extend(self.plan.facts());
         format!("Inverse of {}\n{}", self.matrix.line(), facts(&all))
     }

@@ -10,10 +10,12 @@ use spu_driver::ensemble::{BiasSplit, EnsembleInversion, Pair, Verdict};
 use spu_driver::invert::{Inversion, OperationError};
 use spu_driver::linalg::relative_error;
 use spu_driver::matrix::SpdMatrix;
+use spu_driver::route::{Route, Taken};
 use spu_driver::stats::CONFIDENCE;
 
 use super::info::Nominal;
 use super::plan::{MatrixView, PlanView};
+use super::route::{RefineView, flops};
 use super::{MatrixArg, Written, rows, rung};
 
 /// What the run was told and how long it took.
@@ -32,11 +34,17 @@ pub(crate) struct InvertAnswer {
     pub(crate) rung: &'static str,
     pub(crate) board: BoardInfo,
     pub(crate) nominal: Nominal,
+    /// How the matrix came onto the board.
+    pub(crate) route: Taken,
+    /// Of what the board held: by the tridiagonal route the tridiagonal matrix.
     pub(crate) plan: PlanView,
     pub(crate) copies: Vec<CopyView>,
     pub(crate) mean: MeanView,
     /// Inverse by Cholesky factorisation on the host: digital, for comparison only.
     pub(crate) digital_reference: Vec<Vec<f64>>,
+    /// What refinement made of the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refinement: Option<RefineView>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) bias: Option<BiasSplit>,
     #[serde(skip)]
@@ -57,9 +65,6 @@ pub(crate) struct InvertAnswer {
     pub(crate) command: String,
     pub(crate) version: &'static str,
     pub(crate) files: Vec<Written>,
-    /// [`MeanView::inverse`], for files.
-    #[serde(skip)]
-    pub(crate) mean_matrix: Array2<f64>,
 }
 
 fn verdict_name(verdict: &Verdict) -> &'static str {
@@ -88,7 +93,17 @@ pub(crate) struct ResultView {
     pub(crate) serial: u64,
     pub(crate) outcome: Outcome,
     pub(crate) inverse: Vec<Vec<f64>>,
+    /// Half widths of the intervals: of a calibrated board with systematic errors, else statistical.
     pub(crate) half_widths: Vec<Vec<f64>>,
+    pub(crate) statistical_half_widths: Vec<Vec<f64>>,
+    /// What the banks' quantisation adds to each entry; it is in the result.
+    pub(crate) quantisation: Vec<Vec<f64>>,
+    /// Standard deviations by the calibration's own uncertainty.
+    pub(crate) calibration_sigma: Option<Vec<Vec<f64>>>,
+    /// Content hash of the calibration that was used.
+    pub(crate) calibration: Option<String>,
+    /// Programmings of the matrix that were averaged.
+    pub(crate) programmings: usize,
     /// Relative Frobenius error against the digital reference.
     pub(crate) error_against_reference: f64,
     pub(crate) predicted_statistical_error: f64,
@@ -177,15 +192,17 @@ impl InvertAnswer {
             matrix: MatrixView::new(argument, a),
             rung: rung(&first.uri, Some(&first.board)),
             nominal: Nominal::of(&first.board.raw),
+            route: first.route,
             plan: PlanView::new(&first.plan, &first.board),
             copies,
             mean: MeanView {
                 of_copies: used.iter().map(|(index, _)| *index).collect(),
                 inverse: rows(&ensemble.mean),
-                half_widths: rows(&half_widths(&used, a.n())),
+                half_widths: rows(&half_widths(&used, &ensemble.weights, a.n())),
                 error_against_reference: ensemble.mean_error,
             },
             digital_reference: rows(&ensemble.reference),
+            refinement: None,
             pairs: ensemble.pairs.clone(),
             bias: ensemble.bias,
             summary: super::invert_text::verdict(ensemble, &first.board.profile),
@@ -200,7 +217,6 @@ impl InvertAnswer {
             command: request.command,
             version: env!("CARGO_PKG_VERSION"),
             files: Vec::new(),
-            mean_matrix: ensemble.mean.clone(),
             board: first.board.clone(),
         }
     }
@@ -239,7 +255,12 @@ impl ResultView {
             serial: inversion.board.serial,
             outcome: inversion.outcome,
             inverse: rows(&inversion.inverse),
-            half_widths: rows(&inversion.half_widths),
+            half_widths: rows(&half_widths_of(inversion)),
+            statistical_half_widths: rows(&inversion.half_widths),
+            quantisation: rows(&inversion.systematic.quantisation),
+            calibration_sigma: inversion.systematic.calibration.as_ref().map(|sigma| rows(sigma)),
+            calibration: inversion.calibration.map(|id| format!("{id:016x}")),
+            programmings: inversion.programmings,
             error_against_reference: relative_error(&inversion.inverse, reference),
             predicted_statistical_error: inversion.predicted_error,
             measured_statistical_error: inversion.statistical_error,
@@ -265,19 +286,31 @@ impl ResultView {
     }
 }
 
-/// Half widths of the mean: the copies' noise is independent, so their squares add.
-fn half_widths(used: &[(usize, &Inversion)], n: usize) -> Array2<f64> {
+/// Half widths of the mean: the copies' errors are independent, so their squares add.
+fn half_widths(used: &[(usize, &Inversion)], weights: &[f64], n: usize) -> Array2<f64> {
     let mut squares = Array2::<f64>::zeros((n, n));
-    for (_, inversion) in used {
-        squares += &(&inversion.half_widths * &inversion.half_widths);
+    for (index, inversion) in used {
+        let width = half_widths_of(inversion) * weights[*index];
+        squares += &(&width * &width);
     }
-    squares.mapv(f64::sqrt) / used.len() as f64
+    squares.mapv(f64::sqrt)
 }
 
-fn intervals(calibrated: bool) -> String {
+/// Half widths of a copy: of a calibrated one they hold systematic errors too.
+fn half_widths_of(inversion: &Inversion) -> Array2<f64> {
+    match inversion.calibration {
+        Some(_) => inversion.intervals(),
+        None => inversion.half_widths.clone(),
+    }
+}
+
+pub(crate) fn intervals(calibrated: bool) -> String {
     let level = CONFIDENCE * 100.0;
     if calibrated {
-        format!("calibrated: {level:.0} % intervals")
+        format!(
+            "calibrated: {level:.0} % intervals hold the statistical error, what the calibration leaves \
+             open, and the known error of quantisation"
+        )
     } else {
         format!(
             "uncalibrated: {level:.0} % intervals are statistical only; how the board deviates from \
@@ -288,7 +321,16 @@ fn intervals(calibrated: bool) -> String {
 
 fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
     let n = a.n();
+    let route = match first.route.route {
+        Route::Tridiagonal => format!(
+            "route: Householder tridiagonalisation, inverse and batches turned back, {}",
+            flops(first.route.flops)
+        ),
+        Route::Splitting => "route: the matrix that splits off A".into(),
+        Route::Direct | Route::Scaled => "route: no transformation but D A D".into(),
+    };
     vec![
+        route,
         format!(
             "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
         ),

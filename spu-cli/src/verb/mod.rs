@@ -1,19 +1,26 @@
 //! The verbs, one file each, and what they share.
 
+pub(crate) mod blocks_view;
+pub(crate) mod calibrate;
+pub(crate) mod calibrate_view;
+pub(crate) mod calibrated;
 pub(crate) mod characterise;
 pub(crate) mod doctor;
 pub(crate) mod flash;
 pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod invert;
+pub(crate) mod invert_large;
 pub(crate) mod invert_text;
 pub(crate) mod invert_view;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod recording;
 pub(crate) mod regs;
+pub(crate) mod route;
 pub(crate) mod sample;
 pub(crate) mod selftest;
+pub(crate) mod solve;
 pub(crate) mod stream;
 pub(crate) mod stream_view;
 
@@ -132,6 +139,14 @@ impl MatrixArg {
             Failure::new(exit, place + &message)
         })
     }
+}
+
+/// Refuses what is no tolerance, before anything runs.
+pub(crate) fn check_tolerance(tolerance: f64) -> Result<(), Failure> {
+    if tolerance > 0.0 && tolerance < 1.0 {
+        return Ok(());
+    }
+    Err(spu_driver::refine::RefineError::BadTolerance(tolerance).into())
 }
 
 /// How much to sample.

@@ -11,6 +11,7 @@ use spu_driver::linalg::relative_error;
 use spu_driver::plan::Budget;
 use spu_driver::sample::sample_gaussian;
 
+use super::calibrated::CalibrationArg;
 use super::plan::MatrixView;
 use super::{DeviceArg, MatrixArg, TimeoutArg, Written, rows, rung, written_lines};
 use crate::answer::Answer;
@@ -30,6 +31,8 @@ pub(crate) struct Sample {
     matrix: MatrixArg,
     #[command(flatten)]
     device: DeviceArg,
+    #[command(flatten)]
+    calibration: CalibrationArg,
     /// Number of samples
     #[arg(long, value_name = "N", default_value_t = 1000)]
     count: u64,
@@ -82,13 +85,14 @@ impl Sample {
         let a = self.matrix.read()?;
         let mut devices = [self.device.open()?];
         interrupt.watch(&devices);
-        let [device] = &mut devices;
-        let options = InvertOptions {
+        let mut options = InvertOptions {
             budget: Budget { decimation: self.decimation, ..Budget::default() },
             seed: self.seed,
             timeout: self.timeout.timeout,
             ..InvertOptions::default()
         };
+        self.calibration.apply(&devices, &mut options)?;
+        let [device] = &mut devices;
         let meter = Arc::new(Meter::new(1, json));
         let result = sample_gaussian(device.as_mut(), &a, self.count, &options, meter.as_ref());
         meter.finish();

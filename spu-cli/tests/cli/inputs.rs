@@ -66,20 +66,18 @@ fn damping_that_is_no_damping() {
 }
 
 #[test]
-fn a_matrix_of_the_wrong_size() {
-    let rows: Vec<String> = (0..9)
-        .map(|i| (0..9).map(|j| u8::from(i == j).to_string()).collect::<Vec<_>>().join(","))
-        .collect();
-    refused("a.csv", &rows.join("\n"), 5, &["9 × 9", "8 cells", "larger board"]);
-}
-
-#[test]
-fn a_matrix_that_the_profile_cannot_hold() {
+fn a_matrix_that_a_route_cannot_take() {
     let path = example("spd-mixed-sign-8.csv");
-    let error = fails(&["invert", &path], 5);
-    assert!(error.contains("positive") && error.contains("rev-b"), "{error}");
+    for route in ["direct", "scaled"] {
+        let error = fails(&["invert", &path, "--route", route], 5);
+        assert!(error.contains("positive") && error.contains("rev-b"), "{error}");
+    }
     // The board that the message names can hold it.
-    json(&["plan", &path, "--device", "sim:profile=rev-b"], 0);
+    json(&["plan", &path, "--device", "sim:profile=rev-b", "--route", "direct"], 0);
+    let error = fails(&["invert", &path, "--route", "splitting"], 2);
+    assert!(error.contains("add --refine"), "{error}");
+    let error = fails(&["invert", &path, "--refine", "2"], 2);
+    assert!(error.contains("tolerance 2 is not valid"), "{error}");
 }
 
 #[test]

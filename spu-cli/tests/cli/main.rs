@@ -1,5 +1,7 @@
 //! The `spu` command as a user runs it, on the simulator.
 
+mod any;
+mod calibrate;
 mod characterise;
 mod files;
 #[cfg(unix)]
@@ -19,7 +21,9 @@ use serde_json::Value;
 /// The command, on the simulator whatever the environment says.
 fn spu(arguments: &[&str]) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_spu"));
-    command.env("SPU_DEVICE", "sim").args(arguments);
+    // Nothing is ever written into the store of who runs the tests.
+    let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-calibrations");
+    command.env("SPU_DEVICE", "sim").env("SPU_CALIBRATIONS", nowhere).args(arguments);
     command
 }
 

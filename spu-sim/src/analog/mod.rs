@@ -59,6 +59,8 @@ pub struct Analog {
     work: Box<Work>,
     /// Converters that are stuck, and at which code.
     stuck: [Option<AdcCode>; LANES],
+    /// Converters that are exchanged, in the order in which they were.
+    swapped: Vec<(usize, usize)>,
 }
 
 impl Analog {
@@ -83,6 +85,7 @@ impl Analog {
             state: [0.0; STATES],
             work: Work::new(),
             stuck: [None; LANES],
+            swapped: Vec::new(),
         }
     }
 
@@ -138,6 +141,7 @@ impl Analog {
         let mut codes = self.codes;
         self.parts.clone_from(&self.drawn);
         self.stuck = [None; LANES];
+        self.swapped.clear();
         for fault in &self.faults {
             match *fault {
                 Fault::StuckElement { bank, bit, on } => {
@@ -154,6 +158,7 @@ impl Analog {
                     let top = full_scale_code(self.profile.adc_bits());
                     self.stuck[cell] = Some(AdcCode(if high { top } else { -top }));
                 }
+                Fault::SwappedAdc { first, second } => self.swapped.push((first, second)),
                 Fault::Drift(_)
                 | Fault::SlowFifo { .. }
                 | Fault::Hang
@@ -244,6 +249,11 @@ impl Analog {
                 for row in &mut adc[..count] {
                     row[cell] = *code;
                 }
+            }
+        }
+        for &(first, second) in &self.swapped {
+            for row in &mut adc[..count] {
+                row.swap(first, second);
             }
         }
         count

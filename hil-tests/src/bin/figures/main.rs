@@ -3,6 +3,7 @@
 //! `cargo xtask figures` calls this once for each figure and compares the value with its goal.
 
 mod accuracy;
+mod calibrated;
 mod faults;
 mod link;
 #[cfg(unix)]
@@ -50,6 +51,13 @@ fn main() -> anyhow::Result<()> {
         "sim.lyapunov_error" => accuracy::lyapunov(quick)?,
         "invert.uncalibrated_error" => accuracy::uncalibrated(quick)?,
         "invert.ideal_error_over_bound" => accuracy::ideal_over_bound(quick)?,
+        "accuracy.rev-a.median" => calibrated::median("rev-a", quick)?,
+        "accuracy.rev-b.median" => calibrated::median("rev-b", quick)?,
+        "accuracy.rev-b.over_bound" => calibrated::over_bound(quick)?,
+        "accuracy.mitigation_gain" => calibrated::mitigation(quick)?,
+        "accuracy.coverage" => calibrated::coverage(quick)?,
+        "accuracy.any_spd" => calibrated::any(quick)?,
+        "accuracy.256" => calibrated::large()?,
         "faults.schedules" => faults::schedules(quick)?,
         "unplug.wrong" => faults::unplug(quick)?,
         "flash.power_cuts" | "flash.bricked" => power_cuts(&name),

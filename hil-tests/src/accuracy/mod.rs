@@ -1,0 +1,4 @@
+//! How accurate results are, measured on simulated boards.
+
+pub mod any;
+pub mod calibrated;

@@ -1,0 +1,304 @@
+//! `spu solve`: solves A x = b by the inverse that boards give.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use ndarray::Array2;
+use serde::Serialize;
+use spu_driver::BoardInfo;
+use spu_driver::blocks::Boards;
+use spu_driver::invert::InvertOptions;
+use spu_driver::refine::{VectorMethod, Work};
+use spu_driver::solve::{Solution, SolveRefinement, solve};
+
+use super::blocks_view::BlocksView;
+use super::calibrated::{CalibrationArg, MitigateArg};
+use super::invert_view::intervals;
+use super::plan::MatrixView;
+use super::route::{RouteArg, flops};
+use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, rung, written_lines};
+use crate::answer::Answer;
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupt;
+use crate::matrix_file;
+use crate::progress::Meter;
+use crate::text::{counted, duration, facts, percent, table, uncertain_matrix, wrapped};
+
+/// Entries that the text shows.
+const SHOWN: usize = 16;
+
+/// Solve A x = b: the board gives the inverse, the host multiplies and, if asked, refines
+#[derive(Debug, Args)]
+pub(crate) struct Solve {
+    #[command(flatten)]
+    matrix: MatrixArg,
+    /// b, one column or one row: .mtx (Matrix Market), .npy or .csv
+    vector: PathBuf,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Copies of the board that share the samples
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    copies: u8,
+    #[command(flatten)]
+    budget: BudgetArgs,
+    #[command(flatten)]
+    calibration: CalibrationArg,
+    #[command(flatten)]
+    mitigate: MitigateArg,
+    #[command(flatten)]
+    route: RouteArg,
+    /// Refine x until ‖b − A x‖ is at most TOL times ‖b‖, e.g. 1e-6
+    #[arg(long, value_name = "TOL")]
+    refine: Option<f64>,
+    /// How it is refined
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t = MethodName::ConjugateGradient, requires = "refine")]
+    refine_by: MethodName,
+    /// Seed of the boards' noise generators
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Write x, one column: .npy, .mtx or .csv
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    timeout: TimeoutArg,
+}
+
+/// How a solution is refined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// Flexible conjugate gradients with the board's inverse as preconditioner
+    ConjugateGradient,
+    /// x ← x + B (b − A x)
+    IterativeRefinement,
+}
+
+impl From<MethodName> for VectorMethod {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::ConjugateGradient => Self::ConjugateGradient,
+            MethodName::IterativeRefinement => Self::IterativeRefinement,
+        }
+    }
+}
+
+/// Result of a solution.
+#[derive(Debug, Serialize)]
+pub(crate) struct SolveAnswer {
+    matrix: MatrixView,
+    vector: String,
+    rung: &'static str,
+    uris: Vec<String>,
+    board: BoardInfo,
+    /// How the inverse came about.
+    inverse: BlocksView,
+    x: Vec<f64>,
+    /// 95 %; none once it is refined.
+    half_widths: Option<Vec<f64>>,
+    /// `‖b − A x‖ / ‖b‖`.
+    residual: f64,
+    /// Bound of the relative error of x, condition number times residual.
+    error_bound: f64,
+    /// Relative error against the digital solution.
+    error_against_reference: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refinement: Option<SolveRefinementView>,
+    digital_flops: u64,
+    digital_s: f64,
+    intervals: String,
+    seed: u64,
+    wall_s: f64,
+    version: &'static str,
+    files: Vec<Written>,
+}
+
+/// How a solution was refined.
+#[derive(Debug, Serialize)]
+struct SolveRefinementView {
+    tolerance: f64,
+    method: VectorMethod,
+    /// `‖b − A x‖ / ‖b‖` at the start and after each step.
+    residuals: Vec<f64>,
+    digital: Work,
+    /// Plain conjugate gradients to the same tolerance, all digital.
+    conjugate_gradient: Option<Work>,
+}
+
+impl Solve {
+    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<SolveAnswer, Failure> {
+        if let Some(path) = &self.output {
+            matrix_file::Format::of(path)?;
+            matrix_file::check_writable(path)?;
+        }
+        if let Some(tolerance) = self.refine {
+            super::check_tolerance(tolerance)?;
+        }
+        let refine = self
+            .refine
+            .map(|tolerance| SolveRefinement { tolerance, method: self.refine_by.into() });
+        if self.route.needs_refinement() && refine.is_none() {
+            return Err(Failure::usage(
+                "by splitting the board holds another matrix; add --refine TOL, or take another route",
+            ));
+        }
+        let a = self.matrix.read()?;
+        let b = read_vector(&self.vector)?;
+        let mut devices = self.device.open_copies(usize::from(self.copies))?;
+        interrupt.watch(&devices);
+        let mut options = InvertOptions {
+            budget: self.budget.budget(),
+            seed: self.seed,
+            timeout: self.timeout.timeout,
+            programmings: self.mitigate.programmings(),
+            ..InvertOptions::default()
+        };
+        self.calibration.apply(&devices, &mut options)?;
+        let meter = Meter::new(devices.len(), json);
+        let uris: Vec<String> = devices.iter().map(|device| device.uri().to_owned()).collect();
+        let mut boards = Boards::new(&mut devices, options).by(self.route.choice(false));
+        let started = Instant::now();
+        let solution = solve(&mut boards, &a, &b, refine, &meter);
+        meter.finish();
+        let solution = solution?;
+        let wall_s = started.elapsed().as_secs_f64();
+        let reference = a.digital_inverse().dot(&ndarray::Array1::from(b));
+        let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+        let size = norm(&mut reference.iter().copied());
+        let off = norm(&mut solution.x.iter().zip(&reference).map(|(x, y)| x - y));
+        let files = self
+            .output
+            .iter()
+            .map(|path| {
+                let column = Array2::from_shape_fn((a.n(), 1), |(i, _)| solution.x[i]);
+                Written::new(path, "x", matrix_file::write(path, &column))
+            })
+            .collect();
+        Ok(SolveAnswer {
+            matrix: MatrixView::new(&self.matrix, &a),
+            vector: self.vector.display().to_string(),
+            rung: rung(&uris[0], Some(&solution.inversion.board)),
+            uris,
+            board: solution.inversion.board.clone(),
+            inverse: BlocksView::new(&solution.inversion, &solution.inversion.board),
+            residual: solution.residual,
+            error_bound: solution.error_bound,
+            error_against_reference: if size > 0.0 { off / size } else { off },
+            refinement: refine.and_then(|refine| SolveRefinementView::new(&solution, refine)),
+            digital_flops: solution.flops,
+            digital_s: solution.digital_wall.as_secs_f64(),
+            intervals: intervals(solution.inversion.calibration.is_some()),
+            half_widths: solution.half_widths,
+            x: solution.x,
+            seed: self.seed,
+            wall_s,
+            version: env!("CARGO_PKG_VERSION"),
+            files,
+        })
+    }
+}
+
+impl SolveRefinementView {
+    fn new(solution: &Solution, refine: SolveRefinement) -> Option<Self> {
+        let refined = solution.refinement.as_ref()?;
+        Some(Self {
+            tolerance: refine.tolerance,
+            method: refine.method,
+            residuals: refined.residuals.clone(),
+            digital: refined.work,
+            conjugate_gradient: solution.conjugate_gradient,
+        })
+    }
+}
+
+/// Reads a vector: a matrix of one column or one row.
+fn read_vector(path: &Path) -> Result<Vec<f64>, Failure> {
+    let entries = matrix_file::read(path)?;
+    let (rows, columns) = entries.dim();
+    if rows != 1 && columns != 1 {
+        return Err(Failure::new(
+            Exit::Input,
+            format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
+        ));
+    }
+    Ok(entries.iter().copied().collect())
+}
+
+impl Answer for SolveAnswer {
+    fn text(&self) -> String {
+        let mut all = vec![
+            ("device", format!("{}, {}", self.uris.join(", "), self.rung)),
+            (
+                "residual",
+                format!(
+                    "‖b − A x‖ / ‖b‖ = {:.1e}, so x is at most {} off; {} off the digital solution",
+                    self.residual,
+                    percent(self.error_bound),
+                    percent(self.error_against_reference)
+                ),
+            ),
+        ];
+        if let Some(refined) = &self.refinement {
+            let plain = match refined.conjugate_gradient {
+                None => "do not get there".into(),
+                Some(work) => {
+                    format!("{}, {}", counted(work.steps, "step", "steps"), flops(work.flops))
+                }
+            };
+            all.push((
+                "refined",
+                format!(
+                    "digital, board-started: {}, {} to {:.0e}; plain conjugate gradients, all \
+                     digital: {plain}",
+                    counted(refined.digital.steps, "step", "steps"),
+                    flops(refined.digital.flops),
+                    refined.tolerance
+                ),
+            ));
+        } else {
+            all.push((
+                "product",
+                format!("with its residual {}, digital", flops(self.digital_flops)),
+            ));
+        }
+        all.extend(self.inverse.facts());
+        let shown = self.x.len().min(SHOWN);
+        let column = |values: &[f64]| -> Vec<Vec<f64>> {
+            values[..shown].iter().map(|x| vec![*x]).collect()
+        };
+        let (scale, cells) = if let Some(widths) = &self.half_widths {
+            let (power, cells) = uncertain_matrix(&column(&self.x), &column(widths));
+            let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
+            (format!("x{scale} (0.412(13) is 0.412 ± 0.013, 95 %)"), cells)
+        } else {
+            let cells = self.x[..shown].iter().map(|x| vec![format!("{x:.9e}")]).collect();
+            ("x".into(), cells)
+        };
+        let more = if self.x.len() > shown {
+            format!("  … {} more\n", self.x.len() - shown)
+        } else {
+            String::new()
+        };
+        let unrefined = if self.half_widths.is_some() {
+            wrapped(&self.intervals, "") + "\n"
+        } else {
+            String::new()
+        };
+        format!(
+            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{}{more}\n{unrefined}{} in all\n{}",
+            self.matrix.line(),
+            self.vector,
+            facts(&all),
+            table(&[""], &cells),
+            duration(self.wall_s),
+            written_lines(&self.files)
+        )
+    }
+
+    fn exit(&self) -> Exit {
+        if self.files.iter().any(|file| file.error.is_some()) {
+            Exit::Output
+        } else {
+            Exit::Success
+        }
+    }
+}
