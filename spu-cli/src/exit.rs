@@ -82,7 +82,7 @@ impl Exit {
                 "this board cannot do what was asked for; all reasons are given"
             }
             Self::Disagreement => {
-                "a copy is an outlier, or the copies disagree; results are printed"
+                "copies disagree, one is an outlier, or samples fail their tests; results are printed"
             }
             Self::Cancelled => "cancelled; what was measured until then is printed",
             Self::SelfTest => "a self test failed",

@@ -226,7 +226,17 @@ impl Law {
     /// solution of `Σ = Φ Σ Φᵀ + Γ diag(σ²) Γᵀ`, by doubling (Smith 1968).
     pub fn covariance(&self, sigma: &[f64]) -> Array2<f64> {
         let n = self.gamma.ncols();
-        let driven = Array2::from_shape_fn((2 * n, n), |(i, j)| self.gamma[[i, j]] * sigma[j]);
+        self.covariance_driven(&Array2::from_shape_fn(
+            (n, n),
+            |(i, j)| {
+                if i == j { sigma[i] } else { 0.0 }
+            },
+        ))
+    }
+
+    /// The same for currents `sources · w`, w independent with variance 1; `sources` in A, a row a cell.
+    pub(crate) fn covariance_driven(&self, sources: &Array2<f64>) -> Array2<f64> {
+        let driven = product(&self.gamma, sources);
         let mut sum = product(&driven, &driven.t());
         let mut power = self.phi.clone();
         for _ in 0..64 {

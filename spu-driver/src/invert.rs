@@ -312,7 +312,7 @@ impl InvertOptions {
 }
 
 /// Number of batches.
-fn batches(plan: &InversionPlan) -> Result<u64, OperationError> {
+pub(crate) fn batches(plan: &InversionPlan) -> Result<u64, OperationError> {
     let batches = (plan.effective / BATCH_EFFECTIVE) as u64;
     if batches < MIN_BATCHES {
         let needed = MIN_BATCHES as f64 * BATCH_EFFECTIVE / plan.effective * plan.samples as f64;
@@ -435,7 +435,7 @@ impl Run<'_> {
     }
 
     /// Measures in chunks, until complete or cancelled, and joins them to batches.
-    fn measure(
+    pub(crate) fn measure(
         &mut self,
         plan: &InversionPlan,
         batches: u64,
@@ -485,14 +485,14 @@ impl Run<'_> {
 }
 
 /// Moments of each batch.
-struct Measured {
-    batches: Vec<Moments>,
-    outcome: Outcome,
+pub(crate) struct Measured {
+    pub(crate) batches: Vec<Moments>,
+    pub(crate) outcome: Outcome,
 }
 
 impl Measured {
     /// Moments of all batches together.
-    fn whole(&self) -> Moments {
+    pub(crate) fn whole(&self) -> Moments {
         let mut sum = Moments::empty(self.batches.first().map_or(0, |batch| batch.sums.len()));
         for batch in &self.batches {
             sum.add(batch);

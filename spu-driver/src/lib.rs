@@ -25,6 +25,7 @@ pub mod mcu;
 mod merge;
 pub mod model;
 pub mod open;
+pub mod ops;
 pub mod plan;
 mod quantise;
 mod readout;

@@ -178,6 +178,42 @@ impl InversionPlan {
         })
     }
 
+    /// Plans `a` with D = I: the board holds a multiple of `a` itself, so that functions of the board's
+    /// matrix are functions of `a`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); and where `a` is not diagonally dominant.
+    pub(crate) fn unscaled(
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        model: &BoardModel,
+        budget: &Budget,
+    ) -> Result<Self, Error> {
+        let mut reasons = refusals(a, info, budget);
+        let short = (0..a.n()).find(|&i| {
+            let off = a.entries().row(i).iter().map(|x| x.abs()).sum::<f64>();
+            2.0 * a.entries()[[i, i]] <= off
+        });
+        if let Some(row) = short {
+            reasons.push(format!(
+                "row {row} is not diagonally dominant, and this operation allows no scaling of the \
+                 matrix; add --damping"
+            ));
+        }
+        if !reasons.is_empty() {
+            return Err(Error::Unsupported { reasons });
+        }
+        let banks = Banks::new(model, a.n(), info.raw.coupling_signed == 1);
+        let fit = Fit::best(a, &banks, Scaling::None, &vec![1.0; a.n()]);
+        fit.map(|fit| fit.finish(info, model, budget)).ok_or_else(|| Error::Unsupported {
+            reasons: vec![format!(
+                "banks of {} and {} bits cannot hold the matrix unscaled; use a profile with more \
+                 bits or add --damping",
+                info.raw.self_bits, info.raw.coupling_bits
+            )],
+        })
+    }
+
     /// Highest mode over sample clock.
     pub fn mode_ratio(&self, info: &BoardInfo) -> f64 {
         self.modes.first().map_or(0.0, |mode| mode.frequency_hz() * info.sample_period_s())

@@ -70,6 +70,11 @@ impl ReadOut {
         }
     }
 
+    /// Root-mean-square noise current of each cell in use, in amperes.
+    pub(crate) fn sigma(&self) -> &[f64] {
+        &self.sigma
+    }
+
     /// Covariance of the voltages, in V². The mean is subtracted, and with it every constant
     /// offset; the converter's rounding noise (1/12 LSB², uniform) is taken off the diagonal.
     pub(crate) fn covariance(&self, moments: &Moments) -> Array2<f64> {

@@ -15,11 +15,13 @@ pub const INDEPENDENT: f64 = 0.01;
 /// Samples of the zero-input run that measures the converters' offsets.
 const OFFSET_SAMPLES: u64 = 1024;
 
-/// Samples of `N(0, A⁻¹)` from a board.
+/// Samples of `N(μ, A⁻¹)` from a board.
 #[derive(Debug, Clone)]
 pub struct GaussianSamples {
     /// Samples, `count × n`, in the units of A^(−1/2).
     pub values: Array2<f64>,
+    /// μ, which the host added (digital): the voltages of an RLC board have mean 0.
+    pub mean: Vec<f64>,
     /// How the board was set up; its `decimation` is the distance of two samples in ticks.
     pub plan: InversionPlan,
     /// The board.
@@ -76,12 +78,61 @@ pub fn sample_gaussian(
         .map_err(|error| Error::Corrupt { what: error.to_string() })?;
     Ok(GaussianSamples {
         values,
+        mean: vec![0.0; plan.n],
         plan,
         calibration: measured.map(|board| board.id),
         board: info,
         outcome: report.outcome,
         offsets,
     })
+}
+
+/// Draws `count` samples of `N(mean, A⁻¹)`: as [`sample_gaussian`], and the mean is added on the host
+/// (digital). `mean` has a value for each row of A, in the units of A^(−1/2).
+///
+/// # Errors
+/// [`OperationError`]; [`Error::Unsupported`] for a mean of another length or that is not finite.
+///
+/// # Examples
+/// ```
+/// use ndarray::array;
+/// use spu_driver::invert::{InvertOptions, Quiet};
+/// use spu_driver::sample::sample_normal;
+/// use spu_driver::{matrix::SpdMatrix, open};
+///
+/// let mut device = open("sim:profile=ideal")?;
+/// let a = SpdMatrix::new(&array![[2.0, -1.0], [-1.0, 2.0]], 0.0)?;
+/// let options = InvertOptions::default();
+/// let drawn = sample_normal(device.as_mut(), &a, &[10.0, -5.0], 1000, &options, &Quiet)?;
+/// assert!((drawn.values.column(0).sum() / 1000.0 - 10.0).abs() < 0.2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn sample_normal(
+    device: &mut dyn Device,
+    a: &SpdMatrix,
+    mean: &[f64],
+    count: u64,
+    options: &InvertOptions,
+    progress: &dyn Progress,
+) -> Result<GaussianSamples, OperationError> {
+    let mut reasons = Vec::new();
+    if mean.len() != a.n() {
+        reasons.push(format!("the mean has {} values for {} rows", mean.len(), a.n()));
+    }
+    if let Some(x) = mean.iter().find(|x| !x.is_finite()) {
+        reasons.push(format!("the mean holds {x}; every value must be finite"));
+    }
+    if !reasons.is_empty() {
+        return Err(Error::Unsupported { reasons }.into());
+    }
+    let mut drawn = sample_gaussian(device, a, count, options, progress)?;
+    for mut row in drawn.values.rows_mut() {
+        for (x, mean) in row.iter_mut().zip(mean) {
+            *x += mean;
+        }
+    }
+    drawn.mean = mean.to_vec();
+    Ok(drawn)
 }
 
 /// Memory for `count` samples of `n` values, before anything is set on the board.

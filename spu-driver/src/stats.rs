@@ -35,6 +35,11 @@ impl Replicates {
         self.values.iter().map(|value| (value - &mean) * scale).collect()
     }
 
+    /// The pseudo-values, one a batch.
+    pub fn values(&self) -> &[Array2<f64>] {
+        &self.values
+    }
+
     /// Those of the mean of independent estimates: the k-th batch of each together. Batches that not
     /// all of them have are left out.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {

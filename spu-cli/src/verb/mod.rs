@@ -14,11 +14,15 @@ pub(crate) mod invert_large;
 pub(crate) mod invert_text;
 pub(crate) mod invert_view;
 pub(crate) mod list;
+pub(crate) mod logdet;
+pub(crate) mod lyapunov;
 pub(crate) mod plan;
+pub(crate) mod propagator;
 pub(crate) mod recording;
 pub(crate) mod regs;
 pub(crate) mod route;
 pub(crate) mod sample;
+pub(crate) mod sample_check;
 pub(crate) mod selftest;
 pub(crate) mod solve;
 pub(crate) mod stream;
@@ -30,6 +34,7 @@ use std::time::Duration;
 use clap::Args;
 use ndarray::ArrayRef2;
 use serde::Serialize;
+use spu_driver::device::Outcome;
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::plan::Budget;
 use spu_driver::recording::copy_path;
@@ -188,6 +193,55 @@ pub(crate) fn rung(uri: &str, board: Option<&BoardInfo>) -> &'static str {
         Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
         Err(_) => "unknown",
     }
+}
+
+/// Whose values a result goes by.
+pub(crate) fn calibration(id: Option<u64>) -> String {
+    id.map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"))
+}
+
+/// A line about a run that was cancelled.
+pub(crate) fn cancelled_line(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Cancelled => "\ncancelled: this is from the samples before\n".into(),
+        Outcome::Complete => String::new(),
+    }
+}
+
+/// How a command ends by the outcome of its run.
+pub(crate) fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Cancelled => Exit::Cancelled,
+        Outcome::Complete => Exit::Success,
+    }
+}
+
+/// Reads a vector: one row, one column or a diagonal matrix of `n` values.
+pub(crate) fn read_vector(path: &Path, n: usize) -> Result<Vec<f64>, Failure> {
+    let entries = matrix_file::read(path)?;
+    let (rows, columns) = entries.dim();
+    let alone = entries.indexed_iter().all(|((i, j), x)| i == j || *x == 0.0);
+    let values: Vec<f64> = match (rows, columns) {
+        (1, _) | (_, 1) => entries.iter().copied().collect(),
+        _ if rows == columns && alone => entries.diag().to_vec(),
+        _ => {
+            return Err(Failure::new(
+                Exit::Input,
+                format!(
+                    "{}: {rows} × {columns} is no vector; give one row, one column or a diagonal \
+                     matrix",
+                    path.display()
+                ),
+            ));
+        }
+    };
+    if values.len() == n {
+        return Ok(values);
+    }
+    Err(Failure::new(
+        Exit::Input,
+        format!("{}: {} values for a matrix of {n} rows", path.display(), values.len()),
+    ))
 }
 
 /// The rows of a matrix.

@@ -4,16 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use ndarray::Array1;
 use serde::Serialize;
 use spu_driver::device::Outcome;
 use spu_driver::invert::InvertOptions;
 use spu_driver::linalg::relative_error;
+use spu_driver::ops::normality::{NormalityError, normality};
 use spu_driver::plan::Budget;
-use spu_driver::sample::sample_gaussian;
+use spu_driver::sample::sample_normal;
 
 use super::calibrated::CalibrationArg;
 use super::plan::MatrixView;
-use super::{DeviceArg, MatrixArg, TimeoutArg, Written, rows, rung, written_lines};
+use super::sample_check::Check;
+use super::{DeviceArg, MatrixArg, TimeoutArg, Written, read_vector, rows, rung, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -24,7 +27,7 @@ use crate::text::{count, digits, facts, percent, table};
 /// Rows that the text output shows.
 const SHOWN: usize = 8;
 
-/// Draw samples of N(0, A⁻¹) from a board
+/// Draw samples of N(μ, A⁻¹) from a board
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
     #[command(flatten)]
@@ -39,6 +42,12 @@ pub(crate) struct Sample {
     /// Ticks from one sample to the next [default: until they are independent]
     #[arg(long, value_name = "D")]
     decimation: Option<u32>,
+    /// Mean μ, one value a row of A, added by the host: .csv, .npy or .mtx [default: 0]
+    #[arg(long, value_name = "FILE")]
+    mean: Option<PathBuf>,
+    /// Test whether the samples are Gaussian and of the law N(μ, A⁻¹); exit code 6 if not
+    #[arg(long)]
+    check: bool,
     /// Seed of the board's noise generators
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -60,11 +69,15 @@ pub(crate) struct SampleAnswer {
     outcome: Outcome,
     count: usize,
     decimation: u32,
+    /// Added by the host.
+    mean: Vec<f64>,
     offsets: Vec<f64>,
     /// Relative Frobenius error of the samples' covariance against the digital inverse.
     covariance_error: f64,
     /// The same, expected from so many independent samples of the exact law.
     statistical_error: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<Check>,
     /// One a row; left out where they are written to a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<Vec<Vec<f64>>>,
@@ -83,6 +96,10 @@ impl Sample {
             return Err(Failure::usage("--count must be at least 1"));
         }
         let a = self.matrix.read()?;
+        let mean = match &self.mean {
+            Some(path) => read_vector(path, a.n())?,
+            None => vec![0.0; a.n()],
+        };
         let mut devices = [self.device.open()?];
         interrupt.watch(&devices);
         let mut options = InvertOptions {
@@ -94,7 +111,8 @@ impl Sample {
         self.calibration.apply(&devices, &mut options)?;
         let [device] = &mut devices;
         let meter = Arc::new(Meter::new(1, json));
-        let result = sample_gaussian(device.as_mut(), &a, self.count, &options, meter.as_ref());
+        let result =
+            sample_normal(device.as_mut(), &a, &mean, self.count, &options, meter.as_ref());
         meter.finish();
         let result = result?;
         let kept = result.values.nrows();
@@ -102,7 +120,14 @@ impl Sample {
             return Err(spu_driver::Error::Cancelled.into());
         }
         let reference = a.digital_inverse();
-        let covariance = result.values.t().dot(&result.values) / kept as f64;
+        let centred = &result.values - &Array1::from_vec(mean.clone());
+        let covariance = centred.t().dot(&centred) / kept as f64;
+        let check = if self.check {
+            let tests = normality(&result.values, &mean, &reference);
+            Some(Check::new(tests.map_err(|error| refused(&error))?))
+        } else {
+            None
+        };
         let trace = reference.diag().sum();
         let square: f64 = reference.iter().map(|x| x * x).sum();
         let files: Vec<Written> = self
@@ -120,6 +145,8 @@ impl Sample {
             outcome: result.outcome,
             count: kept,
             decimation: result.plan.decimation,
+            mean,
+            check,
             offsets: result.offsets.clone(),
             covariance_error: relative_error(&covariance, &reference),
             statistical_error: ((trace * trace / square + 1.0) / kept as f64).sqrt(),
@@ -130,12 +157,19 @@ impl Sample {
     }
 }
 
+/// Why samples were not tested.
+fn refused(error: &NormalityError) -> Failure {
+    let exit = match error {
+        NormalityError::TooFew { .. } => Exit::Usage,
+        _ => Exit::Fault,
+    };
+    Failure::new(exit, error.to_string())
+}
+
 impl Answer for SampleAnswer {
     fn text(&self) -> String {
-        let calibration = self
-            .calibration_id
-            .map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"));
-        let about = facts(&[
+        let calibration = super::calibration(self.calibration_id);
+        let mut lines = vec![
             ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
             (
                 "samples",
@@ -155,10 +189,18 @@ impl Answer for SampleAnswer {
                     percent(self.statistical_error)
                 ),
             ),
-        ]);
+        ];
+        if self.mean.iter().any(|x| *x != 0.0) {
+            let mean: Vec<String> = self.mean.iter().map(|x| digits(*x)).collect();
+            lines.push(("mean", format!("{}: added by the host (digital)", mean.join(", "))));
+        }
+        if let Some(check) = &self.check {
+            lines.extend(check.facts());
+        }
+        let about = facts(&lines);
         let rows: Vec<Vec<String>> =
             self.shown.iter().map(|row| row.iter().map(|x| digits(*x)).collect()).collect();
-        let mut text = format!("Samples of N(0, A⁻¹), A = {}\n{about}\n", self.matrix.line());
+        let mut text = format!("Samples of N(μ, A⁻¹), A = {}\n{about}\n", self.matrix.line());
         text += &table(&vec![""; self.matrix.n], &rows);
         if self.count > self.shown.len() {
             text += &format!("  … {} more\n", count((self.count - self.shown.len()) as u64));
@@ -174,6 +216,8 @@ impl Answer for SampleAnswer {
             Exit::Cancelled
         } else if self.files.iter().any(|file| file.error.is_some()) {
             Exit::Output
+        } else if self.check.as_ref().is_some_and(|check| !check.passed()) {
+            Exit::Disagreement
         } else {
             Exit::Success
         }

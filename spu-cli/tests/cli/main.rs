@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod inputs;
 mod interrupt;
+mod operations;
 mod recording;
 mod report;
 mod stream;

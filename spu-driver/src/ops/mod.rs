@@ -1,0 +1,32 @@
+//! Operations beyond the inverse and its samples, over any `dyn Device`.
+//!
+//! Every number that a board gives comes from ADC codes, with an interval from batches of its own
+//! record. Results that the host computes for comparison are named *digital* and never mixed in.
+
+pub mod logdet;
+pub mod lyapunov;
+pub mod normality;
+pub mod propagator;
+pub mod trim;
+
+use crate::invert::{InvertOptions, Progress};
+
+/// The options of the k-th read of an operation: noise of its own.
+fn fork(options: &InvertOptions, read: u64) -> InvertOptions {
+    // An odd constant, so that small seeds of a user and small numbers of reads do not meet.
+    let seed = options.seed.wrapping_add(read.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    InvertOptions { seed, ..options.clone() }
+}
+
+/// Progress of one of several reads that follow each other.
+struct Part<'a> {
+    progress: &'a dyn Progress,
+    number: u64,
+    of: u64,
+}
+
+impl Progress for Part<'_> {
+    fn update(&self, copy: usize, kept: u64, total: u64) {
+        self.progress.update(copy, self.number * total + kept, self.of * total);
+    }
+}
