@@ -53,11 +53,6 @@ impl Replicates {
         Self { values: (0..batches).map(mean).collect() }
     }
 
-    /// The value of each batch.
-    pub(crate) fn values(&self) -> &[Array2<f64>] {
-        &self.values
-    }
-
     /// Number of batches.
     pub fn len(&self) -> usize {
         self.values.len()
