@@ -164,7 +164,8 @@ impl InversionPlan {
 
     /// Ticks that it takes: settling, then sampling.
     pub fn ticks(&self) -> u64 {
-        self.settle.saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
+        self.settle_for_mean()
+            .saturating_add(self.samples.saturating_mul(u64::from(self.decimation)))
     }
 
     /// What a board of the model's values with these codes would give for A⁻¹ without noise,

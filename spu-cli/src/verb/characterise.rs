@@ -8,7 +8,9 @@ use spu_driver::characterise::{
     Characterisation, CharacteriseOptions, DEFAULT_SAMPLES, Extreme, characterise, lively,
 };
 use spu_driver::device::Outcome;
+use spu_driver::invert::InvertOptions;
 
+use super::calibrated::CalibrationArg;
 use super::plan::MatrixView;
 use super::{DeviceArg, MatrixArg, TimeoutArg, Written, command, rung, written_lines};
 use crate::answer::Answer;
@@ -30,6 +32,8 @@ pub(crate) struct Characterise {
     damping: f64,
     #[command(flatten)]
     device: DeviceArg,
+    #[command(flatten)]
+    calibration: CalibrationArg,
     /// Raw samples of each cell, tick by tick; the inverse takes four times as many ticks
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLES)]
     samples: u64,
@@ -70,13 +74,15 @@ impl Characterise {
         let given = argument.as_ref().map(MatrixArg::read).transpose()?;
         let mut devices = [self.device.open()?];
         interrupt.watch(&devices);
+        let mut inner = InvertOptions::default();
+        self.calibration.apply(&devices, &mut inner)?;
         let [device] = &mut devices;
         let a = given.unwrap_or_else(|| lively(device.info().cells));
         let options = CharacteriseOptions {
             samples: self.samples,
             seed: self.seed,
             timeout: self.timeout.timeout,
-            ..CharacteriseOptions::default()
+            measured: inner.measured,
         };
         let meter = Meter::new(1, json);
         let result = characterise(device.as_mut(), &a, &options, &meter);
