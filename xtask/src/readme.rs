@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::root;
+use crate::{cache, root};
 
 /// Commands in the README's `sh` blocks, one a line. Blocks of other languages show output or
 /// commands for hardware that is not at hand.
@@ -31,6 +31,10 @@ pub(crate) fn run(except: &[String]) -> Result<()> {
     let text = std::fs::read_to_string(root().join("README.md")).context("README.md")?;
     let commands = commands(&text);
     ensure!(!commands.is_empty(), "README.md has no `sh` block");
+    let calibrations = cache("readme")?.join("calibrations");
+    if calibrations.exists() {
+        std::fs::remove_dir_all(&calibrations)?;
+    }
     for command in commands {
         if except.iter().any(|prefix| command.starts_with(prefix)) {
             println!("README: left out: {command}");
@@ -38,7 +42,12 @@ pub(crate) fn run(except: &[String]) -> Result<()> {
         }
         println!("README: {command}");
         let start = Instant::now();
-        let status = Command::new("sh").args(["-c", command]).current_dir(root()).status()?;
+        let status = Command::new("sh")
+            .args(["-c", command])
+            // Not those of who runs this, and not among them.
+            .env("SPU_CALIBRATIONS", &calibrations)
+            .current_dir(root())
+            .status()?;
         ensure!(status.success(), "README command failed ({status}): {command}");
         println!("README: done in {:.1} s", start.elapsed().as_secs_f64());
     }
