@@ -118,20 +118,23 @@ fn after_mishap(
 ) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
     let mut device = another(bench, Some(mishap))?;
     let until = Instant::now() + Duration::from_mins(2);
-    let mut ended = false;
-    loop {
-        match device.ping(b"well?", Deadline::after_secs(5)) {
-            // In another session than the first.
-            Ok(()) if ended => break,
+    // On a busy computer it may have happened before the first session.
+    let mut ended = device.info().last_run.is_some();
+    let timing = loop {
+        let asked = device
+            .ping(b"well?", Deadline::after_secs(5))
+            .and_then(|()| mcu::timing(&mut device, soon()));
+        match asked {
+            // In another session than that in which it happened.
+            Ok(timing) if ended => break timing.context("a microcontroller")?,
             // What is asked while it restarts is lost, and later the session is no longer known.
-            Ok(()) | Err(Error::Timeout { .. }) => {}
+            Ok(_) | Err(Error::Timeout { .. }) => {}
             Err(Error::Device { .. } | Error::Disconnected { .. }) => ended = true,
             Err(error) => return Err(error.into()),
         }
         ensure!(Instant::now() < until, "nothing happened");
-    }
+    };
     let told = device.info().last_run.clone();
-    let timing = mcu::timing(&mut device, soon())?.context("a microcontroller")?;
     assert_eq!(timing.starts, 1);
     // The session's end makes the driver ask anew: it has been told.
     device.reset(spu_driver::ResetLevel::Session, soon())?;
