@@ -137,7 +137,11 @@ fn a_cancelled_run_keeps_its_record() {
     let found = run(450_000).unwrap();
     assert_eq!((found.outcome, found.samples), (Outcome::Cancelled, 400_000));
     assert_eq!(found.moments_agree, Some(true));
-    let error = run(1).unwrap_err();
+    // Before there is a record: nothing.
+    let mut device = open("sim:profile=ideal,seed=3").unwrap();
+    device.cancel_handle().cancel();
+    let options = CharacteriseOptions::default();
+    let error = characterise(device.as_mut(), &lively(8), &options, &Quiet).unwrap_err();
     assert!(matches!(error, OperationError::Device(Error::Cancelled)), "{error}");
 }
 
