@@ -21,7 +21,7 @@ use registry::{FIGURES, Figure};
 /// Longest measurement of one figure with `--quick`.
 const QUICK_EACH: Duration = Duration::from_secs(20);
 /// Longest run of all figures with `--quick`, the build included.
-const QUICK_ALL: Duration = Duration::from_mins(4);
+const QUICK_ALL: Duration = Duration::from_mins(3);
 
 /// Which figures, and how they are shown.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// One JSON object a line instead of a table
     #[arg(long)]
     json: bool,
-    /// At most 20 s a figure and 4 minutes in all; the rest is skipped
+    /// At most 20 s a figure and 3 minutes in all; the rest is skipped
     #[arg(long)]
     quick: bool,
 }
