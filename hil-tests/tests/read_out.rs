@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use ndarray::Array2;
-use rand_core::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use hil_tests::accuracy::bound;
+use hil_tests::accuracy::calibrated::programmable;
 use spu_driver::BoardInfo;
 use spu_driver::board_model::{BoardModel, CellValues, MeasuredBoard, MeasuredBoards};
 use spu_driver::invert::{InvertOptions, Quiet, invert};
-use spu_driver::linalg::{frobenius, product, relative_error};
-use spu_driver::matrix::SpdMatrix;
+use spu_driver::linalg::{frobenius, relative_error};
 use spu_driver::plan::Budget;
 use spu_sim::Profile;
 use spu_sim::analog::Parts;
@@ -41,24 +39,6 @@ fn known(info: &BoardInfo, profile: &str, seed: u64) -> BoardModel {
     }
 }
 
-/// A random symmetric, diagonally dominant matrix with off-diagonals <= 0.
-fn programmable(seed: u64) -> SpdMatrix {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut uniform = || f64::from(rng.next_u32()) / 4_294_967_296.0;
-    let mut a = Array2::zeros((8, 8));
-    for i in 0..8 {
-        a[[i, i]] += 1.0 + uniform();
-        for j in i + 1..8 {
-            let coupling = 0.5 * uniform();
-            a[[i, j]] = -coupling;
-            a[[j, i]] = -coupling;
-            a[[i, i]] += coupling;
-            a[[j, j]] += coupling;
-        }
-    }
-    SpdMatrix::new(&a, 0.0).unwrap()
-}
-
 /// Options with the board's values known.
 fn options(info: &BoardInfo, profile: &str, seed: u64, effective: u64) -> InvertOptions {
     let model = known(info, profile, seed);
@@ -81,18 +61,14 @@ fn run(profile: &str, seed: u64, effective: u64) -> Seen {
     let mut device = spu_driver::open(&format!("sim:profile={profile},seed={seed}")).unwrap();
     let info = device.info().clone();
     let options = options(&info, profile, seed, effective);
-    let a = programmable(seed);
+    let a = programmable(seed).unwrap();
     let truth = a.digital_inverse();
     let result = invert(device.as_mut(), &a, &options, &Quiet).unwrap();
     assert_eq!(result.calibration, Some(1));
     // To second order, what was programmed.
     let x = &result.inverse;
     let here = x - &result.systematic.quantisation;
-    let bound = {
-        let square = product(&truth, &truth);
-        let trace: f64 = truth.diag().sum();
-        ((trace * trace / square.diag().sum() + 1.0) / result.effective_planned).sqrt()
-    };
+    let bound = bound(&truth, result.effective_planned);
     let intervals = result.intervals();
     let pairs = (0..8).flat_map(|i| (i..8).map(move |j| [i, j]));
     Seen {
@@ -134,7 +110,7 @@ fn programmings_that_make_up_for_each_other() {
     for seed in 2000..2002 {
         let mut device = spu_driver::open(&format!("sim:profile=rev-a,seed={seed}")).unwrap();
         let info = device.info().clone();
-        let a = programmable(seed);
+        let a = programmable(seed).unwrap();
         let truth = a.digital_inverse();
         for (sum, programmings) in sums.iter_mut().zip([1, 16]) {
             let programmings = std::num::NonZeroU32::new(programmings).unwrap();

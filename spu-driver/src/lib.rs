@@ -43,6 +43,8 @@ mod spd;
 mod spread;
 pub mod stats;
 pub mod systematic;
+#[cfg(test)]
+mod testing;
 pub mod time;
 mod timing;
 pub mod updates;

@@ -21,6 +21,7 @@ use spu_driver::refine::{RefineError, RefineMethod, refine};
 use spu_driver::route::{RouteChoice, invert_any};
 use spu_driver::{open, open_copies};
 
+use super::bound;
 use crate::median;
 
 /// `rev-a` with banks of 8 bits, unipolar, without spread.
@@ -82,13 +83,6 @@ pub fn haar_log(n: usize, condition: f64, seed: u64) -> Result<SpdMatrix> {
     Ok(SpdMatrix::new(&multiply(&basis.t(), &scaled), 0.0)?)
 }
 
-/// The statistical bound `√(((tr Σ)² / tr Σ² + 1) / N)`.
-fn bound(inverse: &Array2<f64>, samples: u64) -> f64 {
-    let trace = inverse.diag().sum();
-    let square: f64 = inverse.iter().map(|x| x * x).sum();
-    ((trace * trace / square + 1.0) / samples as f64).sqrt()
-}
-
 fn options(samples: u64, seed: u64) -> InvertOptions {
     let budget = Budget { effective: Some(samples), ..Budget::default() };
     InvertOptions { budget, seed, ..InvertOptions::default() }
@@ -134,7 +128,7 @@ pub fn any_spd(uri: &str, matrices: usize, effective: u64, seed: u64) -> Result<
             Ok(result) => {
                 let reference = a.digital_inverse();
                 errors.push(relative_error(&result.inverse, &reference));
-                bounds.push(bound(&reference, effective));
+                bounds.push(bound(&reference, effective as f64));
                 excess.push(errors[errors.len() - 1] - bounds[bounds.len() - 1]);
                 quantisation.push(result.route.quantisation_error);
             }

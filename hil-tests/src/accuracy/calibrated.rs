@@ -15,6 +15,7 @@ use spu_driver::matrix::SpdMatrix;
 use spu_driver::plan::Budget;
 use spu_driver::{Device, open};
 
+use super::bound;
 use crate::median;
 
 /// Draws by which a calibration's uncertainty is propagated.
@@ -52,12 +53,6 @@ pub fn calibrated(profile: &str, seed: u64) -> Result<(Box<dyn Device>, InvertOp
     let serial = device.info().serial;
     let measured = Arc::new([(serial, Arc::new(calibration.measured(DRAWS)))].into());
     Ok((device, InvertOptions { seed, measured, ..InvertOptions::default() }))
-}
-
-/// Error that so many independent samples leave: `((tr S)^2 / tr S^2 + 1) / N`, its root.
-pub fn bound(inverse: &Array2<f64>, effective: f64) -> f64 {
-    let trace: f64 = inverse.diag().sum();
-    ((trace * trace / frobenius(inverse).powi(2) + 1.0) / effective).sqrt()
 }
 
 /// Errors of calibrated boards, one matrix each.

@@ -1,39 +1,15 @@
 use std::num::NonZeroUsize;
 
 use ndarray::s;
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::invert::{InvertOptions, Quiet};
-use crate::linalg::{from_eigen, relative_error, symmetric_eigen};
+use crate::invert::Quiet;
+use crate::linalg::relative_error;
 use crate::open_copies;
-use crate::plan::Budget;
 use crate::route::{RouteChoice, exact_inverse};
-
-fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
-    (f64::from(rng.next_u32()) + 0.5) / 4_294_967_296.0
-}
-
-/// A random matrix with eigenvalues from 1 to `condition`, their logarithms evenly spaced.
-fn random_spd(n: usize, condition: f64, seed: u64) -> SpdMatrix {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut noise = Array2::zeros((n, n));
-    for i in 0..n {
-        for j in i..n {
-            noise[[i, j]] = uniform(&mut rng) - 0.5;
-            noise[[j, i]] = noise[[i, j]];
-        }
-    }
-    let (_, vectors) = symmetric_eigen(&noise);
-    let values = (0..n).map(|k| condition.powf(k as f64 / (n as f64 - 1.0))).collect();
-    SpdMatrix::new(&from_eigen(&values, &vectors), 0.0).expect("positive definite")
-}
-
-fn effective(samples: u64, seed: u64) -> InvertOptions {
-    let budget = Budget { effective: Some(samples), ..Budget::default() };
-    InvertOptions { budget, seed, ..InvertOptions::default() }
-}
+use crate::testing::{effective, random_spd, uniform};
 
 #[test]
 fn exact_leaves_give_the_exact_inverse_for_every_size() {
