@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hil_tests::accuracy::bound;
-use hil_tests::accuracy::calibrated::programmable;
+use hil_tests::accuracy::matrices::programmable;
 use spu_driver::BoardInfo;
 use spu_driver::board_model::{BoardModel, CellValues, MeasuredBoard, MeasuredBoards};
 use spu_driver::invert::{InvertOptions, Quiet, invert};

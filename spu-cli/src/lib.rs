@@ -2,3 +2,5 @@
 //! the fuzz targets can use it.
 
 pub mod matrix_file;
+pub mod plot;
+pub mod text;

@@ -16,13 +16,12 @@ mod log;
 mod progress;
 mod recorded;
 mod report;
-mod text;
 mod verb;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use spu_cli::matrix_file;
+use spu_cli::{matrix_file, text};
 
 use answer::{Answer, Printer};
 use exit::{Exit, Failure};

@@ -1,7 +1,7 @@
 //! Text rendering: numbers, tables and matrices.
 
 /// A share with three digits: `24.1 %`.
-pub(crate) fn percent(x: f64) -> String {
+pub fn percent(x: f64) -> String {
     if !x.is_finite() {
         return "–".into();
     }
@@ -9,7 +9,7 @@ pub(crate) fn percent(x: f64) -> String {
 }
 
 /// Three significant digits, without exponent where that is readable.
-pub(crate) fn digits(x: f64) -> String {
+pub fn digits(x: f64) -> String {
     let size = x.abs();
     if x.is_nan() {
         return "–".into();
@@ -31,7 +31,7 @@ pub(crate) fn digits(x: f64) -> String {
 }
 
 /// A whole number with commas: `100,000`.
-pub(crate) fn count(x: u64) -> String {
+pub fn count(x: u64) -> String {
     let plain = x.to_string();
     let mut text = String::with_capacity(plain.len() + plain.len() / 3);
     for (index, digit) in plain.chars().enumerate() {
@@ -44,7 +44,7 @@ pub(crate) fn count(x: u64) -> String {
 }
 
 /// A quantity with an SI prefix: `150 pF`.
-pub(crate) fn si(x: f64, unit: &str) -> String {
+pub fn si(x: f64, unit: &str) -> String {
     const PREFIXES: [(f64, &str); 8] = [
         (1e9, "G"),
         (1e6, "M"),
@@ -76,7 +76,7 @@ fn trimmed(text: String) -> String {
 }
 
 /// A time: `12.0 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
         return "unknown time".into();
     }
@@ -90,7 +90,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// A probability: `0.42`, `1.3e-7`, or a bound where it is tiny.
-pub(crate) fn probability(p: f64) -> String {
+pub fn probability(p: f64) -> String {
     match p {
         p if p.is_nan() => "–".into(),
         p if p < 1e-12 => "< 1e-12".into(),
@@ -100,12 +100,12 @@ pub(crate) fn probability(p: f64) -> String {
 }
 
 /// `1 copy`, `3 copies`.
-pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
+pub fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Numbers as a list: `0, 2 and 3`.
-pub(crate) fn listed(numbers: &[usize]) -> String {
+pub fn listed(numbers: &[usize]) -> String {
     let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     match texts.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
@@ -114,7 +114,7 @@ pub(crate) fn listed(numbers: &[usize]) -> String {
 }
 
 /// A table of right-aligned columns, the first one left-aligned.
-pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = header.iter().map(ToString::to_string).collect();
     let width = |column: usize| {
         rows.iter()
@@ -142,7 +142,7 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Names with their values, a line each.
-pub(crate) fn facts(facts: &[(&str, String)]) -> String {
+pub fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     facts
         .iter()
@@ -158,7 +158,7 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
 const LINE: usize = 100;
 
 /// The text in lines that all start with `indent`, without an end of the last one.
-pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+pub fn wrapped(text: &str, indent: &str) -> String {
     let mut lines = vec![indent.to_owned()];
     for word in text.split(' ') {
         let Some(line) = lines.last_mut() else { break };
@@ -177,10 +177,7 @@ pub(crate) fn wrapped(text: &str, indent: &str) -> String {
 
 /// A matrix whose entries carry their uncertainty in units of the last place, `0.412(13)`, with a
 /// common power of ten taken out. Returns the power of ten too.
-pub(crate) fn uncertain_matrix(
-    values: &[Vec<f64>],
-    widths: &[Vec<f64>],
-) -> (i32, Vec<Vec<String>>) {
+pub fn uncertain_matrix(values: &[Vec<f64>], widths: &[Vec<f64>]) -> (i32, Vec<Vec<String>>) {
     let largest = |rows: &[Vec<f64>]| {
         rows.iter().flatten().filter(|x| x.is_finite()).fold(0.0, |m: f64, x| m.max(x.abs()))
     };

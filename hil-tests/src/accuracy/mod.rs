@@ -1,7 +1,20 @@
-//! How accurate results are, measured on simulated boards.
+//! How accurate results are, measured on simulated boards that were calibrated.
+//!
+//! Every board of a measurement has parts of its own, drawn from its profile by the board's seed, and is
+//! calibrated before anything is asked of it. Matrices come from the generators in [`matrices`].
 
-pub mod any;
-pub mod calibrated;
+pub mod boards;
+pub mod coverage;
+pub mod errors;
+pub mod large;
+pub mod matrices;
+pub mod page;
+mod plots;
+pub mod record;
+pub mod refined;
+pub mod thermox;
+pub mod verdict;
+pub mod work;
 
 use ndarray::Array2;
 use spu_driver::linalg::frobenius;

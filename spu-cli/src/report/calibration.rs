@@ -21,13 +21,7 @@ const BAR: f64 = 2.0;
 /// Renders the page; an empty one for an answer without values.
 pub(crate) fn render(answer: &CalibrateAnswer) -> String {
     let body = answer.values.as_ref().map_or_else(String::new, |values| body(answer, values));
-    format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
-         <meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>Calibration</title>\n<style>\n{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        include_str!("style.css"),
-    )
+    super::page("Calibration", &body)
 }
 
 fn body(answer: &CalibrateAnswer, values: &Values) -> String {

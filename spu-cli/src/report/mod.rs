@@ -8,12 +8,11 @@ mod chart;
 mod convergence;
 mod entries;
 mod heat;
-mod panels;
-mod scale;
-mod svg;
 mod tables;
 
 pub(crate) use board::render as render_board;
+
+use spu_cli::plot::{STYLE, panels, scale, svg};
 
 use crate::text::{counted, digits, percent};
 use crate::verb::invert_view::InvertAnswer;
@@ -40,7 +39,7 @@ fn page(title: &str, body: &str) -> String {
         "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
          <meta charset=\"utf-8\"/>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+         <title>{}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
         escape(title),
         include_str!("style.css"),
         // A number keeps its unit on the line.

@@ -2,7 +2,7 @@
 
 /// A linear or logarithmic axis.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scale {
+pub struct Scale {
     log: bool,
     /// Range of the values, of their logarithms on a logarithmic axis.
     values: (f64, f64),
@@ -11,13 +11,13 @@ pub(super) struct Scale {
 
 impl Scale {
     /// From a range of values to one of positions.
-    pub(super) fn linear(values: (f64, f64), positions: (f64, f64)) -> Self {
+    pub fn linear(values: (f64, f64), positions: (f64, f64)) -> Self {
         let room = if values.0 < values.1 { 0.0 } else { 1.0 };
         Self { log: false, values: (values.0 - room, values.1 + room), positions }
     }
 
     /// The same for positive values by their logarithms.
-    pub(super) fn log(values: (f64, f64), positions: (f64, f64)) -> Self {
+    pub fn log(values: (f64, f64), positions: (f64, f64)) -> Self {
         let low = values.0.max(f64::MIN_POSITIVE).log10();
         let high = values.1.max(f64::MIN_POSITIVE).log10();
         let room = if low < high { 0.0 } else { 0.5 };
@@ -25,7 +25,7 @@ impl Scale {
     }
 
     /// Position of a value, within the axis.
-    pub(super) fn at(&self, value: f64) -> f64 {
+    pub fn at(&self, value: f64) -> f64 {
         let value = if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value };
         let share = (value - self.values.0) / (self.values.1 - self.values.0);
         let (from, to) = self.positions;
@@ -33,12 +33,12 @@ impl Scale {
     }
 
     /// Both ends of the axis, as positions.
-    pub(super) fn ends(&self) -> (f64, f64) {
+    pub fn ends(&self) -> (f64, f64) {
         self.positions
     }
 
     /// Values of the ticks.
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    pub fn ticks(&self) -> Vec<f64> {
         if self.log { self.log_ticks() } else { self.linear_ticks() }
     }
 
@@ -70,7 +70,7 @@ impl Scale {
 }
 
 /// The next of 1, 2 and 5 times a power of ten.
-pub(super) fn nice(x: f64) -> f64 {
+pub fn nice(x: f64) -> f64 {
     if x <= 0.0 || !x.is_finite() {
         return 1.0;
     }
@@ -81,7 +81,7 @@ pub(super) fn nice(x: f64) -> f64 {
 }
 
 /// A tick's label, without zeros that say nothing.
-pub(super) fn label(value: f64) -> String {
+pub fn label(value: f64) -> String {
     let size = value.abs();
     if size < 1e-12 {
         "0".into()
@@ -101,7 +101,7 @@ pub(super) fn label(value: f64) -> String {
 }
 
 /// A label that is short for powers of ten: `10⁻⁹`.
-pub(super) fn power_label(value: f64) -> String {
+pub fn power_label(value: f64) -> String {
     let power = value.log10();
     if value <= 0.0 || (power - power.round()).abs() > 1e-9 || (-2.5..3.5).contains(&power) {
         return label(value);

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write as _};
 
 /// Text with the characters that XML reserves replaced.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -25,7 +25,7 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A drawing.
 #[derive(Debug)]
-pub(super) struct Svg {
+pub struct Svg {
     width: f64,
     height: f64,
     body: String,
@@ -33,9 +33,12 @@ pub(super) struct Svg {
 
 /// Where a text hangs on its position.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
+pub enum Anchor {
+    /// By its start.
     Start,
+    /// By its middle.
     Middle,
+    /// By its end.
     End,
 }
 
@@ -50,7 +53,8 @@ impl Anchor {
 }
 
 impl Svg {
-    pub(super) fn new(width: f64, height: f64) -> Self {
+    /// An empty drawing of this size.
+    pub fn new(width: f64, height: f64) -> Self {
         Self { width, height, body: String::new() }
     }
 
@@ -58,25 +62,28 @@ impl Svg {
         let _ = writeln!(self.body, "{element}");
     }
 
-    pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    /// A straight line.
+    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         self.push(format_args!(
             r#"<line class="{class}" x1="{:.2}" y1="{:.2}" x2="{:.2}" y2="{:.2}"/>"#,
             from.0, from.1, to.0, to.1
         ));
     }
 
-    pub(super) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+    /// An open line through points.
+    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
         self.push(format_args!(r#"<polyline class="{class}" points="{}"/>"#, points.join(" ")));
     }
 
     /// A closed shape.
-    pub(super) fn area(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub fn area(&mut self, class: &str, points: &[(f64, f64)]) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
         self.push(format_args!(r#"<polygon class="{class}" points="{}"/>"#, points.join(" ")));
     }
 
-    pub(super) fn rect(&mut self, class: &str, corner: (f64, f64), size: (f64, f64)) {
+    /// A rectangle by its upper left corner.
+    pub fn rect(&mut self, class: &str, corner: (f64, f64), size: (f64, f64)) {
         self.push(format_args!(
             r#"<rect class="{class}" x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}"/>"#,
             corner.0, corner.1, size.0, size.1
@@ -84,7 +91,7 @@ impl Svg {
     }
 
     /// A filled square with a tooltip.
-    pub(super) fn cell(&mut self, fill: &str, corner: (f64, f64), size: f64, tip: &str) {
+    pub fn cell(&mut self, fill: &str, corner: (f64, f64), size: f64, tip: &str) {
         self.push(format_args!(
             r#"<rect class="cell" fill="{fill}" x="{:.2}" y="{:.2}" width="{size:.2}" height="{size:.2}"><title>{}</title></rect>"#,
             corner.0,
@@ -94,14 +101,15 @@ impl Svg {
     }
 
     /// A filled rectangle.
-    pub(super) fn fill(&mut self, fill: &str, corner: (f64, f64), size: (f64, f64)) {
+    pub fn fill(&mut self, fill: &str, corner: (f64, f64), size: (f64, f64)) {
         self.push(format_args!(
             r#"<rect class="cell" fill="{fill}" x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}"/>"#,
             corner.0, corner.1, size.0, size.1
         ));
     }
 
-    pub(super) fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
+    /// A text.
+    pub fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
         self.push(format_args!(
             r#"<text class="{class}" x="{:.2}" y="{:.2}" text-anchor="{}">{}</text>"#,
             at.0,
@@ -112,7 +120,7 @@ impl Svg {
     }
 
     /// A text that reads upwards.
-    pub(super) fn upright(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
+    pub fn upright(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
         self.push(format_args!(
             r#"<text class="{class}" transform="translate({:.2} {:.2}) rotate(-90)" text-anchor="{}">{}</text>"#,
             at.0,
@@ -123,7 +131,7 @@ impl Svg {
     }
 
     /// The marker of a copy, told apart by shape as well as colour.
-    pub(super) fn marker(&mut self, copy: usize, at: (f64, f64), tip: &str) {
+    pub fn marker(&mut self, copy: usize, at: (f64, f64), tip: &str) {
         let (x, y) = at;
         let class = copy_class(copy);
         let tip = escape(tip);
@@ -155,7 +163,7 @@ impl Svg {
     }
 
     /// The finished element, described for those who cannot see it.
-    pub(super) fn finish(self, description: &str) -> String {
+    pub fn finish(self, description: &str) -> String {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" \
              height=\"{h}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n",
@@ -168,7 +176,7 @@ impl Svg {
 }
 
 /// Class that gives a copy its colour.
-pub(super) fn copy_class(copy: usize) -> String {
+pub fn copy_class(copy: usize) -> String {
     format!("k{}", copy % 6)
 }
 

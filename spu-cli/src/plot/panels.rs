@@ -10,48 +10,54 @@ const BOTTOM: f64 = 46.0;
 
 /// One curve of a panel.
 #[derive(Debug)]
-pub(super) struct Curve {
+pub struct Curve {
     /// Class of the line; empty: none.
-    pub(super) class: &'static str,
-    pub(super) points: Vec<(f64, f64)>,
+    pub class: &'static str,
+    /// Its points.
+    pub points: Vec<(f64, f64)>,
     /// Lower and upper ends around the points; empty: none.
-    pub(super) interval: Vec<(f64, f64)>,
+    pub interval: Vec<(f64, f64)>,
     /// Number of the marker; `None`: a line only.
-    pub(super) marker: Option<usize>,
+    pub marker: Option<usize>,
 }
 
 impl Curve {
     /// A line.
-    pub(super) fn line(class: &'static str, points: Vec<(f64, f64)>) -> Self {
+    pub fn line(class: &'static str, points: Vec<(f64, f64)>) -> Self {
         Self { class, points, interval: Vec::new(), marker: None }
     }
 }
 
 /// One plot.
 #[derive(Debug)]
-pub(super) struct Panel {
-    pub(super) title: String,
-    pub(super) curves: Vec<Curve>,
+pub struct Panel {
+    /// Stands above it.
+    pub title: String,
+    /// What it shows.
+    pub curves: Vec<Curve>,
 }
 
 /// Axes of all panels of a figure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axes<'a> {
-    pub(super) x: &'a str,
-    pub(super) y: &'a str,
-    pub(super) log: (bool, bool),
+pub struct Axes<'a> {
+    /// Label of the x axis.
+    pub x: &'a str,
+    /// Label of the y axis.
+    pub y: &'a str,
+    /// Which of x and y are logarithmic.
+    pub log: (bool, bool),
     /// Panels beside each other.
-    pub(super) across: usize,
+    pub across: usize,
     /// Height of a plot.
-    pub(super) height: f64,
+    pub height: f64,
     /// Decades that a logarithmic y axis shows at most, from the top.
-    pub(super) decades: f64,
+    pub decades: f64,
     /// Names of line classes.
-    pub(super) key: &'a [(&'a str, &'a str)],
+    pub key: &'a [(&'a str, &'a str)],
 }
 
 /// Draws panels on common axes; `None` where nothing can be drawn.
-pub(super) fn figure(panels: &[Panel], axes: Axes<'_>, description: &str) -> Option<String> {
+pub fn figure(panels: &[Panel], axes: Axes<'_>, description: &str) -> Option<String> {
     let curves = || panels.iter().flat_map(|panel| &panel.curves);
     let good = |(x, y): &(f64, f64)| {
         x.is_finite() && y.is_finite() && (!axes.log.0 || *x > 0.0) && (!axes.log.1 || *y > 0.0)

@@ -1,0 +1,187 @@
+//! Results as lines of JSON: what is printed, and what the page is made from.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use super::coverage::Coverage;
+use super::errors::Errors;
+use super::large::Large;
+use super::refined::Refined;
+use super::thermox::Comparison;
+
+/// What is measured together.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Well-conditioned matrices: uncalibrated, calibrated, mitigated
+    Calibrated,
+    /// Coverage of the 95 % intervals
+    Coverage,
+    /// 8×8 matrices of mixed signs on unipolar couplings
+    Any,
+    /// Refinement to 1e-6
+    Refine,
+    /// 256×256 matrices in blocks
+    Large,
+    /// Side by side with thermox, where a Python that has it is given
+    Thermox,
+}
+
+impl Part {
+    /// Every one.
+    pub const ALL: [Self; 6] =
+        [Self::Calibrated, Self::Coverage, Self::Any, Self::Refine, Self::Large, Self::Thermox];
+}
+
+/// What a part measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measured {
+    /// Of [`Part::Calibrated`].
+    WellConditioned(Errors),
+    /// Of [`Part::Coverage`].
+    Coverage(Coverage),
+    /// Of [`Part::Any`].
+    AnySpd(Errors),
+    /// Of [`Part::Refine`].
+    Refined(Refined),
+    /// Of [`Part::Large`].
+    Large(Large),
+    /// Of [`Part::Thermox`].
+    Thermox(Comparison),
+}
+
+/// Where and when a part was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Commit of the sources; with `+` where files differ from it.
+    pub commit: String,
+    /// Day, as year-month-day.
+    pub date: String,
+    /// Processor and number of its cores.
+    pub hardware: String,
+    /// True for the small version.
+    pub quick: bool,
+    /// Wall time of the part in seconds.
+    pub seconds: u64,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The part.
+    pub part: Part,
+    /// Where and when.
+    pub origin: Origin,
+    /// What came out.
+    pub measured: Measured,
+}
+
+impl Origin {
+    /// Here and now.
+    pub fn here(quick: bool) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|p| p.1.trim()));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        Self {
+            commit: commit().unwrap_or_else(|| "unknown".into()),
+            date: date(now / 86_400),
+            hardware: format!("{}, {cores} cores", model.unwrap_or(std::env::consts::ARCH)),
+            quick,
+            seconds: 0,
+        }
+    }
+}
+
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
+        String::from_utf8(output.stdout).ok()
+    };
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Some(format!("{}{}", commit.trim(), if changed.is_empty() { "" } else { "+" }))
+}
+
+/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", 2013).
+fn date(days: u64) -> String {
+    let z = days + 719_468;
+    let (era, day) = (z / 146_097, z % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let rest = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * rest + 2) / 153;
+    let (day, month) =
+        (rest - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{}-{month:02}-{day:02}", year + era * 400 + u64::from(month <= 2))
+}
+
+/// Reads lines of records; none where there is no such file.
+///
+/// # Errors
+/// A file that cannot be read, or holds something else.
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path)?;
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| {
+            format!("{}, line {}: not a record; remove the file", path.display(), number + 1)
+        })
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let origin = Origin::here(true);
+        assert!(!origin.hardware.is_empty() && origin.date > "2020".into());
+        let coverage = Coverage {
+            profile: "rev-a".into(),
+            boards: 2,
+            matrices: 3,
+            generator: "grounded".into(),
+            effective: 12_000,
+            seed: 918_273_000,
+            coverage: 0.1 + 0.2,
+            interval: (0.93, 0.97),
+            width_ratio: 1.01,
+            by_board: vec![0.25, 1.0 / 3.0],
+        };
+        let measured = Measured::Coverage(coverage);
+        let record = Record { part: Part::Coverage, origin, measured };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records");
+        assert_eq!(read(&path).unwrap(), []);
+        let line = serde_json::to_string(&record).unwrap();
+        std::fs::write(&path, format!("{line}\n{line}\n")).unwrap();
+        assert_eq!(read(&path).unwrap(), [record.clone(), record]);
+        std::fs::write(&path, format!("{line}\nnonsense\n")).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(11_016), "2000-02-29");
+        assert_eq!(date(20_782), "2026-11-25");
+    }
+}
