@@ -1,5 +1,11 @@
 //! Text rendering: numbers, tables and matrices.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "text is rendered once a run; a line that reads well is worth its allocation"
+)]
+
 /// A share with three digits: `24.1 %`.
 pub fn percent(x: f64) -> String {
     if !x.is_finite() {

@@ -66,6 +66,20 @@ fn marked(number: usize, points: Vec<(f64, f64)>) -> Curve {
     Curve { class: CLASSES[number % 4], points, interval: Vec::new(), marker: Some(number) }
 }
 
+/// Markers without a line.
+fn cloud(number: usize, points: Vec<(f64, f64)>) -> Curve {
+    Curve { class: "", ..marked(number, points) }
+}
+
+/// Room on a logarithmic x axis, so that no marker is on the frame.
+fn room(curves: &[Curve]) -> Curve {
+    let all = || curves.iter().flat_map(|curve| &curve.points);
+    let low = all().copied().min_by(|a, b| a.0.total_cmp(&b.0));
+    let high = all().copied().max_by(|a, b| a.0.total_cmp(&b.0));
+    let ends = low.map(|(x, y)| (x / 1.1, y)).into_iter().chain(high.map(|(x, y)| (x * 1.1, y)));
+    Curve::line("", ends.collect())
+}
+
 fn error_by_samples(all: &[&Errors]) -> Option<String> {
     let panels: Vec<Panel> = ["rev-a", "rev-b"]
         .into_iter()
@@ -85,6 +99,7 @@ fn error_by_samples(all: &[&Errors]) -> Option<String> {
             curves.push(Curve::line("predicted", bound));
             let floor = by_samples(Way::Calibrated, |errors| errors.quantisation);
             curves.push(Curve::line("reference", floor));
+            curves.push(room(&curves));
             Panel { title: profile.into(), curves }
         })
         .collect();
@@ -167,6 +182,7 @@ fn any_spd(all: &[&Errors]) -> Option<String> {
             curves.extend(here().map(|errors| {
                 Curve::line("predicted", vec![(errors.bound, 0.0), (errors.bound, 1.0)])
             }));
+            curves.push(room(&curves));
             let title = match profile {
                 "rev-a" => "unipolar, 4 bits (rev-a)",
                 _ => "unipolar, 8 bits",
@@ -198,14 +214,10 @@ fn refinement(all: &[&Refined]) -> Option<String> {
                 let point = |trial: &Trial| Some((trial.condition, of(trial)?.0 as f64));
                 refined.trials.iter().filter_map(point).collect::<Vec<_>>()
             };
-            let cloud = |number, points| Curve { class: "", ..marked(number, points) };
-            Panel {
-                title: format!("{}, {}", refined.profile, refined.label),
-                curves: vec![
-                    cloud(0, steps(|trial| trial.work)),
-                    cloud(1, steps(|trial| trial.digital)),
-                ],
-            }
+            let mut curves =
+                vec![cloud(0, steps(|trial| trial.work)), cloud(1, steps(|trial| trial.digital))];
+            curves.push(room(&curves));
+            Panel { title: format!("{}, {}", refined.profile, refined.label), curves }
         })
         .collect();
     let axes = Axes {
@@ -227,16 +239,14 @@ fn large(all: &[&Large]) -> Option<String> {
     let points = |of: fn(&Large) -> f64| -> Vec<(f64, f64)> {
         all.iter().map(|large| (large.condition, of(large))).collect()
     };
-    let cloud = |number, points| Curve { class: "", ..marked(number, points) };
-    let panel = Panel {
-        title: String::new(),
-        curves: vec![
-            cloud(0, points(|large| large.error)),
-            cloud(1, points(|large| large.statistical_error)),
-            cloud(2, points(|large| large.quantisation_error)),
-            Curve::line("predicted", vec![(10.0, 0.03), (50.0, 0.08)]),
-        ],
-    };
+    let mut curves = vec![
+        cloud(0, points(|large| large.error)),
+        cloud(1, points(|large| large.statistical_error)),
+        cloud(2, points(|large| large.quantisation_error)),
+        Curve::line("predicted", vec![(10.0, 0.03), (50.0, 0.08)]),
+    ];
+    curves.push(room(&curves));
+    let panel = Panel { title: String::new(), curves };
     let axes = Axes {
         x: "condition number",
         y: "relative error, unrefined",

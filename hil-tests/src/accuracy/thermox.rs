@@ -16,6 +16,7 @@ use spu_driver::blocks::{Boards, invert_blocks};
 use spu_driver::invert::{InvertOptions, Quiet};
 use spu_driver::linalg::relative_error;
 use spu_driver::matrix::SpdMatrix;
+use spu_driver::route::{Route, RouteChoice};
 
 use super::boards::{Calibrated, calibrated_copies, effective};
 use super::errors::profile_name;

@@ -213,3 +213,55 @@ fn faster(comparison: &Comparison) -> Option<Line> {
         best.speedup_at_equal_error >= 5.0,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accuracy::record::Origin;
+
+    fn errors(profile: &str, way: Way, error: f64, quantisation: f64) -> Record {
+        let errors = Errors {
+            profile: profile.into(),
+            generator: "grounded".into(),
+            condition: (2.0, 9.0),
+            way,
+            effective: 1_000_000,
+            seed: 1,
+            error,
+            bound: 0.002,
+            quantisation,
+            refused: 0,
+            errors: vec![error],
+        };
+        let measured = Measured::WellConditioned(errors);
+        Record { part: Part::Calibrated, origin: Origin::here(true), measured }
+    }
+
+    #[test]
+    fn goals_hold_up_to_their_ends() {
+        // 1.5 × 0.002 and what each profile is allowed.
+        for (profile, error, quantisation, holds) in [
+            ("rev-a", 0.0129, 0.01, true),
+            ("rev-a", 0.0131, 0.01, false),
+            ("rev-b", 0.0129, 0.0, true),
+            ("rev-b", 0.0131, 0.02, false),
+        ] {
+            let found = verdicts(&[errors(profile, Way::Calibrated, error, quantisation)]);
+            assert_eq!((found.len(), found[0].holds), (1, holds), "{found:?}");
+        }
+        assert!(verdicts(&[errors("rev-a", Way::Uncalibrated, 0.3, 0.0)]).is_empty());
+    }
+
+    #[test]
+    fn mitigation_must_show_in_the_errors_too() {
+        let once = errors("rev-a", Way::Calibrated, 0.012, 0.01);
+        for (error, quantisation, holds) in
+            [(0.003, 0.001, true), (0.006, 0.001, false), (0.003, 0.005, false)]
+        {
+            let often = errors("rev-a", Way::Mitigated, error, quantisation);
+            let found = verdicts(&[once.clone(), often]);
+            let verdict = found.iter().find(|verdict| verdict.what.starts_with("mitigation"));
+            assert_eq!(verdict.map(|verdict| verdict.holds), Some(holds), "{found:?}");
+        }
+    }
+}
