@@ -118,13 +118,13 @@ fn after_mishap(
     mishap: Mishap,
 ) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
     let mut device = another(bench, Some(mishap))?;
-    let until = Instant::now() + Duration::from_mins(2);
+    let until = Instant::now() + Duration::from_mins(5);
     // On a busy computer it may have happened before the first session.
     let mut ended = device.info().last_run.is_some();
     let timing = loop {
         let asked = device
             .ping(b"well?", Deadline::after_secs(5))
-            .and_then(|()| mcu::timing(&mut device, soon()));
+            .and_then(|()| mcu::timing(&mut device, Deadline::after_secs(5)));
         match asked {
             // In another session than that in which it happened.
             Ok(timing) if ended => break timing.context("a microcontroller")?,
