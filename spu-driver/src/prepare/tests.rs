@@ -84,8 +84,9 @@ fn results_are_the_same_with_and_without_sentinel() {
 }
 
 /// The drive of a cell drifts by five per cent a second from when the device is opened. The sentinel of the
-/// first run comes before anything has moved, that of the second after a run: it names cell and change. Boards without the drift, four of them twice each, are not named: each sentinel has
-/// a false-alarm rate of 1e-6.
+/// first run comes before anything has moved, that of the second after a run: it names cell and change.
+/// Boards without the drift, four of them twice each, are not named: each sentinel has a false-alarm rate of
+/// about 1e-6.
 #[test]
 fn a_board_that_drifts_between_runs_is_named_and_others_are_not() {
     let boards = ["rev-a,seed=7", "rev-b,seed=8", "rev-a,seed=9", "rev-b,seed=10"];

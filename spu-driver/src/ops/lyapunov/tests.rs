@@ -96,9 +96,10 @@ fn what_is_not_an_equation_is_refused() {
     assert!(reasons(&[0.0; 6]).contains("q is zero"));
 }
 
-/// Six boards, each calibrated and not. Calibrated, every entry is off the digital solution by no more
-/// than statistics, calibration and known quantisation say (false-alarm rate 1e-6 over all entries of all
-/// boards, Bonferroni), and the covariance is that of the measured law. The error is a fraction of that of a board taken for nominal. Fixed seeds.
+/// Six boards, each calibrated and not. Calibrated, every entry is off the digital solution by no more than
+/// statistics, calibration and known quantisation say (false-alarm rate 1e-6 over all entries of all boards,
+/// Bonferroni), and the covariance is that of the measured law. The error is a fraction of that of a board
+/// taken for nominal. Fixed seeds.
 #[test]
 fn calibration_takes_off_what_the_board_adds() {
     let a = matrix();
