@@ -1,7 +1,7 @@
 //! Devices made ready for a run: which calibration goes with each, and whether it still holds.
 //!
 //! [`prepare`] finds the calibration of each device (one that the user names, the one that the board's memory
-//! names, the one in the host's store, none) and runs its [sentinel](crate::calibrate::sentinel): a board
+//! names, the one in the host's store, none) and runs its [`sentinel`]: a board
 //! that has drifted is named before the run, not after it. A run gives the same bits with and without a
 //! sentinel before it, since it sets banks, drives and seeds of its own and starts from rest.
 
