@@ -10,6 +10,7 @@ use spu_driver::calibration::CalibrationError;
 use spu_driver::flash::FlashError;
 use spu_driver::invert::OperationError;
 use spu_driver::matrix::MatrixError;
+use spu_driver::prepare::PrepareError;
 use spu_driver::recording::RecordingError;
 use spu_driver::refine::RefineError;
 
@@ -242,6 +243,16 @@ impl From<CalibrationError> for Failure {
             _ => Exit::Input,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::Calibration(error) => error.into(),
+            PrepareError::Sentinel(error) => error.into(),
+            _ => Self::usage(error.to_string()),
+        }
     }
 }
 

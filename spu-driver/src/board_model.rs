@@ -225,19 +225,13 @@ impl Law {
     /// Stationary covariance of x for independent currents of these root mean squares, in A: the
     /// solution of `Σ = Φ Σ Φᵀ + Γ diag(σ²) Γᵀ`, by doubling (Smith 1968).
     pub fn covariance(&self, sigma: &[f64]) -> Array2<f64> {
-        let n = self.gamma.ncols();
-        self.covariance_driven(&Array2::from_shape_fn(
-            (n, n),
-            |(i, j)| {
-                if i == j { sigma[i] } else { 0.0 }
-            },
-        ))
+        let squares: Vec<f64> = sigma.iter().map(|sigma| sigma * sigma).collect();
+        self.covariance_of(&Array2::from_diag(&ndarray::ArrayView1::from(&squares)))
     }
 
-    /// The same for currents `sources · w`, w independent with variance 1; `sources` in A, a row a cell.
-    pub(crate) fn covariance_driven(&self, sources: &Array2<f64>) -> Array2<f64> {
-        let driven = product(&self.gamma, sources);
-        let mut sum = product(&driven, &driven.t());
+    /// The same for currents of this covariance, `n × n`, in A²; linear in it.
+    pub(crate) fn covariance_of(&self, currents: &Array2<f64>) -> Array2<f64> {
+        let mut sum = product(&product(&self.gamma, currents), &self.gamma.t());
         let mut power = self.phi.clone();
         for _ in 0..64 {
             let more = product(&product(&power, &sum), &power.t());

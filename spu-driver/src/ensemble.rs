@@ -157,8 +157,9 @@ pub(crate) fn compare(
             .find_map(Result::err)
             .unwrap_or_else(|| Error::Unsupported { reasons: vec!["no copies".into()] }.into()));
     };
-    // Calibrated copies have no spread: each is read by its own values.
-    let calibrated = valid.iter().all(|(_, inversion)| inversion.calibration.is_some());
+    // Calibrated copies have no spread: each is read by its own values. Of one that has drifted since,
+    // nothing is known of what these leave open.
+    let calibrated = valid.iter().all(|(_, inversion)| inversion.systematic.calibration.is_some());
     let spread = if valid.len() > 1 && !calibrated {
         distance_limit(&first.plan, &first.board)
     } else {

@@ -27,6 +27,7 @@ pub mod model;
 pub mod open;
 pub mod ops;
 pub mod plan;
+pub mod prepare;
 mod quantise;
 mod readout;
 pub mod recording;

@@ -11,7 +11,7 @@ use crate::matrix::SpdMatrix;
 use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
 use crate::route::Basis;
-use crate::stats::CONFIDENCE;
+use crate::stats::{CONFIDENCE, Replicates};
 
 /// Systematic errors of an inverse.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,13 +21,35 @@ pub struct Systematic {
     /// it is `X - (1 - X E)^-1 X`, X the inverse as measured.
     pub quantisation: Array2<f64>,
     /// Standard deviation that the calibration's own uncertainty leaves in each entry. `None` without
-    /// calibration: then deviations of the board from its profile are in no interval.
+    /// calibration, or with one that is known not to hold any more: then deviations of the board from the
+    /// values that were used are in no interval.
     pub calibration: Option<Array2<f64>>,
+    /// What each draw of the [measured board](MeasuredBoard::draws) would change, quantisation set aside:
+    /// a function of the result has the deviations of the function of these.
+    pub draws: Vec<Array2<f64>>,
 }
 
 impl Systematic {
+    /// None that is known.
     pub(crate) fn none(n: usize) -> Self {
-        Self { quantisation: Array2::zeros((n, n)), calibration: None }
+        Self::new(Array2::zeros((n, n)), Vec::new())
+    }
+
+    /// A known error, and what each draw would change.
+    pub(crate) fn new(quantisation: Array2<f64>, draws: Vec<Array2<f64>>) -> Self {
+        Self { calibration: deviation(&draws), quantisation, draws }
+    }
+
+    /// That of the mean of several programmings of one board: the same deviations of the board are behind
+    /// all of them.
+    pub(crate) fn mean_of(all: &[&Self]) -> Self {
+        let count = all.len() as f64;
+        let draws = all.iter().map(|one| one.draws.len()).min().unwrap_or(0);
+        let mean = |of: &dyn Fn(&Self) -> &Array2<f64>| -> Array2<f64> {
+            all[1..].iter().fold(of(all[0]).clone(), |sum, one| sum + of(one)) / count
+        };
+        let draws = (0..draws).map(|draw| mean(&|one| &one.draws[draw])).collect();
+        Self::new(mean(&|one| &one.quantisation), draws)
     }
 
     /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
@@ -40,21 +62,57 @@ impl Systematic {
         basis: &Basis,
     ) -> Result<Self, OperationError> {
         let quantisation = quantisation(a, &result.plan, model, &result.inverse);
-        let Some(board) = measured.filter(|board| !board.draws.is_empty()) else {
-            return Ok(Self { quantisation: basis.restore(&quantisation), calibration: None });
-        };
-        let mut square = Array2::zeros(quantisation.dim());
-        for draw in &board.draws {
+        let clean = &result.inverse - &quantisation;
+        let mut draws = Vec::new();
+        for draw in measured.iter().flat_map(|board| &board.draws) {
             let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
             let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
-            let difference = basis.restore(&(here - (&result.inverse - &quantisation)));
-            square += &(&difference * &difference);
+            draws.push(basis.restore(&(here - &clean)));
         }
-        let calibration = Some(square.mapv(|s| (s / board.draws.len() as f64).sqrt()));
-        Ok(Self { quantisation: basis.restore(&quantisation), calibration })
+        Ok(Self::new(basis.restore(&quantisation), draws))
     }
+
+    /// As [`Inversion::intervals`], for what these batches gave.
+    pub(crate) fn intervals(&self, replicates: &Replicates) -> Array2<f64> {
+        let dof = replicates.len().saturating_sub(1) as f64;
+        let statistical = replicates.variance();
+        Array2::from_shape_fn(statistical.dim(), |at| {
+            let calibration = self.calibration.as_ref().map_or(0.0, |sd| sd[at]);
+            interval(self.quantisation[at], statistical[at].sqrt().hypot(calibration), dof)
+        })
+    }
+}
+
+/// Root mean square of what draws change, entry by entry; `None` without draws.
+pub(crate) fn deviation(draws: &[Array2<f64>]) -> Option<Array2<f64>> {
+    let first = draws.first()?;
+    let mut square = Array2::zeros(first.dim());
+    for draw in draws {
+        square += &(draw * draw);
+    }
+    Some(square.mapv(|s| (s / draws.len() as f64).sqrt()))
+}
+
+/// Half width of the 95 % interval around a value with a known error and a standard deviation, by
+/// Student's t.
+pub(crate) fn interval(known: f64, deviation: f64, dof: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, dof.max(1.0))
+        .map_or(f64::INFINITY, |law| half_width(known.abs() / deviation, &law) * deviation)
+}
+
+/// Maxwell capacitance matrix of a plan's codes on the cells in use, had the board these values; in farads.
+pub(crate) fn capacitance_of(plan: &InversionPlan, model: &BoardModel) -> Array2<f64> {
+    let n = plan.n;
+    let codes = &plan.program;
+    let cells = codes.self_codes.len();
+    let selves: Vec<i16> = codes.self_codes[..n].iter().map(|code| code.0).collect();
+    let couplings: Vec<i16> = (0..n)
+        .flat_map(|i| (i + 1..n).map(move |j| pair_index(cells, i, j)))
+        .map(|pair| codes.coupling_codes[pair].0)
+        .collect();
+    model.first(n).capacitance(&selves, &couplings)
 }
 
 /// `X - (1 - X E)^-1 X`, `E = C / s` in the coordinates of A, less A.
@@ -65,15 +123,7 @@ fn quantisation(
     inverse: &Array2<f64>,
 ) -> Array2<f64> {
     let n = plan.n;
-    let model = model.first(n);
-    let codes = &plan.program;
-    let cells = codes.self_codes.len();
-    let selves: Vec<i16> = codes.self_codes[..n].iter().map(|code| code.0).collect();
-    let couplings: Vec<i16> = (0..n)
-        .flat_map(|i| (i + 1..n).map(move |j| pair_index(cells, i, j)))
-        .map(|pair| codes.coupling_codes[pair].0)
-        .collect();
-    let c = model.capacitance(&selves, &couplings);
+    let c = capacitance_of(plan, model);
     let error = Array2::from_shape_fn((n, n), |(i, j)| {
         c[[i, j]] / (plan.farads * plan.d[i] * plan.d[j]) - a.entries()[[i, j]]
     });
@@ -86,16 +136,7 @@ impl Inversion {
     /// calibration leaves open, and the known error of quantisation: the width h with
     /// `P(|b + s t| <= h) = 95 %`, b the known part, s the standard deviation of the rest, t Student's.
     pub fn intervals(&self) -> Array2<f64> {
-        let dof = self.replicates.len().saturating_sub(1).max(1) as f64;
-        let Ok(law) = StudentsT::new(0.0, 1.0, dof) else {
-            return Array2::from_elem(self.inverse.dim(), f64::INFINITY);
-        };
-        let statistical = self.replicates.variance();
-        Array2::from_shape_fn(self.inverse.dim(), |at| {
-            let calibration = self.systematic.calibration.as_ref().map_or(0.0, |sd| sd[at]);
-            let deviation = calibration.hypot(statistical[at].sqrt());
-            half_width(self.systematic.quantisation[at].abs() / deviation, &law) * deviation
-        })
+        self.systematic.intervals(&self.replicates)
     }
 }
 

@@ -1,10 +1,14 @@
 //! Matrices and options that unit tests share.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::invert::InvertOptions;
+use crate::board_model::{BoardModel, MeasuredBoards};
+use crate::device::BoardInfo;
+use crate::invert::{InvertOptions, Quiet};
 use crate::linalg::{from_eigen, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 use crate::plan::Budget;
@@ -31,4 +35,44 @@ pub(crate) fn random_spd(n: usize, condition: f64, seed: u64) -> SpdMatrix {
 pub(crate) fn effective(samples: u64, seed: u64) -> InvertOptions {
     let budget = Budget { effective: Some(samples), ..Budget::default() };
     InvertOptions { budget, seed, ..InvertOptions::default() }
+}
+
+/// What a quick calibration says of this board.
+#[cfg(feature = "sim")]
+pub(crate) fn calibrated(uri: &str) -> Arc<MeasuredBoards> {
+    let mut device = crate::open(uri).expect("opens");
+    let options = crate::calibrate::CalibrateOptions::at(1_700_000_000);
+    let calibration = crate::calibrate::calibrate(device.as_mut(), &options, &Quiet).expect("good");
+    let board = calibration.measured(crate::prepare::DRAWS);
+    Arc::new([(device.info().serial, Arc::new(board))].into())
+}
+
+/// The values that the parts of a simulated board have.
+#[cfg(feature = "sim")]
+pub(crate) fn true_model(profile: &str, seed: u64, info: &BoardInfo) -> BoardModel {
+    let profile = spu_sim::Profile::named(profile).expect("a profile");
+    let parts = spu_sim::analog::Parts::draw(&profile, seed, 0);
+    let mut model = BoardModel::nominal(info);
+    for (i, cell) in model.cells.iter_mut().enumerate() {
+        cell.r_ohm = parts.r_ohm[i];
+        cell.l_henry = parts.l_henry[i];
+        cell.stray_farad = parts.stray_farad[i];
+        cell.drive_ampere = parts.drive_ampere[i];
+        cell.adc_gain = parts.adc_gain[i];
+        cell.adc_offset = parts.adc_offset[i];
+    }
+    let selves = model.selves.iter_mut().zip(&parts.self_farad);
+    let couplings = model.couplings.iter_mut().zip(&parts.coupling_farad);
+    for (bank, farads) in selves.chain(couplings) {
+        for (farad, own) in bank.iter_mut().zip(farads) {
+            *farad = *own;
+        }
+    }
+    model
+}
+
+/// The middle of some values.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -42,6 +42,7 @@ mod registers;
 mod replies;
 mod self_test;
 mod sequencer;
+pub mod serial;
 mod session;
 mod updating;
 

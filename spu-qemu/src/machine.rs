@@ -41,6 +41,8 @@ pub enum Mishap {
     Hang = 2,
     /// The processor meets an instruction that there is not.
     Fault = 3,
+    /// The supply dips before each start, says its monitor, which the emulated boards do not have.
+    BrownOut = 4,
 }
 
 /// Sockets that QEMU connects to, in its working folder.

@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "a_panic_is_reported_once", needs: &[], run: panicked },
     Case { name: "a_hang_ends_by_the_watchdog", needs: &[], run: hung },
     Case { name: "a_processor_fault_is_reported", needs: &[], run: faulted },
+    Case { name: "a_brown_out_is_reported_once", needs: &[], run: browned_out },
     Case { name: "a_power_cycle_is_an_error_and_no_wrong_data", needs: &[], run: power_cycled },
     Case { name: "a_killed_board_is_a_disconnection", needs: &[], run: killed },
 ];
@@ -117,13 +118,13 @@ fn after_mishap(
     mishap: Mishap,
 ) -> anyhow::Result<(StartCause, Option<mcu::LastRun>)> {
     let mut device = another(bench, Some(mishap))?;
-    let until = Instant::now() + Duration::from_mins(2);
+    let until = Instant::now() + Duration::from_mins(5);
     // On a busy computer it may have happened before the first session.
     let mut ended = device.info().last_run.is_some();
     let timing = loop {
         let asked = device
             .ping(b"well?", Deadline::after_secs(5))
-            .and_then(|()| mcu::timing(&mut device, soon()));
+            .and_then(|()| mcu::timing(&mut device, Deadline::after_secs(5)));
         match asked {
             // In another session than that in which it happened.
             Ok(timing) if ended => break timing.context("a microcontroller")?,
@@ -170,6 +171,20 @@ fn faulted(bench: &Bench) -> Outcome {
     let told = told.context("nothing was told")?;
     assert_eq!(cause, StartCause::Fault);
     assert!(told.text.starts_with("pc "), "{told}");
+    Ok(())
+}
+
+/// The cause that the supply's monitor tells, from the microcontroller's start to the host.
+fn browned_out(bench: &Bench) -> Outcome {
+    let mut device = another(bench, Some(Mishap::BrownOut))?;
+    let told = device.info().last_run.clone().context("nothing was told")?;
+    assert_eq!(told.cause, StartCause::BrownOut);
+    assert_eq!(told.to_string(), "the supply dipped: below the threshold of its monitor");
+    let timing = mcu::timing(&mut device, soon())?.context("a microcontroller")?;
+    assert_eq!((timing.cause, timing.starts), (StartCause::BrownOut, 0));
+    device.reset(spu_driver::ResetLevel::Session, soon())?;
+    device.ping(b"and again", soon())?;
+    assert_eq!(device.info().last_run, None, "told twice");
     Ok(())
 }
 

@@ -17,9 +17,9 @@ use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode, Ticks, full_s
 /// Highest probability that one test fails although the device is right.
 pub(crate) const FALSE_ALARM: f64 = 1e-6;
 
-/// Ample for a register access or a short run on a slow link.
+/// Ample for a register access or a run of 20,000 frames on an emulated board and a busy computer.
 pub(crate) fn soon() -> Deadline {
-    Deadline::after_secs(60)
+    Deadline::after_secs(300)
 }
 
 /// A generator with a fixed seed.

@@ -147,7 +147,9 @@ pub(super) fn modes(answer: &InvertAnswer) -> String {
 pub(super) fn provenance(answer: &InvertAnswer) -> String {
     let mut all = vec![("command", answer.command.clone()), ("rung", answer.rung.to_owned())];
     let mut text = String::new();
-    all.extend(identity(&answer.board).into_iter().filter(|(name, _)| *name != "serial number"));
+    let board = identity(&answer.board).into_iter();
+    all.extend(board.filter(|(name, _)| !["serial number", "calibration"].contains(name)));
+    all.extend(answer.calibration.timeless_facts());
     all.push(("seed", answer.seed.to_string()));
     if answer.matrix.damping > 0.0 {
         all.push(("damping", answer.matrix.damping.to_string()));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use spu_driver::BoardInfo;
 use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport};
+use spu_driver::stats::CONFIDENCE;
 
+use super::calibration_view::CalibrationView;
 use super::invert_view::PhasesView;
 use super::route::{error_parts, flops};
 use crate::text::{count, counted, duration};
@@ -34,7 +36,6 @@ pub(crate) struct BlocksView {
     pub(crate) digital_flops: BlockFlops,
     /// A digital inverse by Cholesky factorisation.
     pub(crate) cholesky_flops: u64,
-    pub(crate) calibrated: bool,
 }
 
 impl BlocksView {
@@ -54,7 +55,6 @@ impl BlocksView {
             digital_wall_s: result.digital_wall.as_secs_f64(),
             digital_flops: result.flops,
             cholesky_flops: (result.inverse.nrows() as u64).pow(3),
-            calibrated: result.calibration.is_some(),
         }
     }
 
@@ -112,6 +112,20 @@ impl BlocksView {
             ),
         ]
     }
+}
+
+/// What the intervals of a result of blocks hold.
+pub(crate) fn block_intervals(calibration: &CalibrationView) -> String {
+    let level = CONFIDENCE * 100.0;
+    let rest = if calibration.holds() {
+        "calibrated: what the calibrations leave open is not in them"
+    } else {
+        calibration.caveat()
+    };
+    format!(
+        "{level:.0} % intervals hold the noise of every leaf; quantisation, estimated above, is not in \
+         them; {rest}"
+    )
 }
 
 /// `30 tridiagonal, 2 scaled`.

@@ -143,7 +143,8 @@ fn all(record: &Record) -> Vec<Estimate> {
     cells.chain(record.selves.iter().chain(&record.couplings).flatten().copied()).collect()
 }
 
-fn time(seconds: u64) -> String {
+/// Seconds since 1970 as a date.
+pub(crate) fn time(seconds: u64) -> String {
     // The largest that the format can write.
     let seconds = seconds.min(253_402_300_799);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()

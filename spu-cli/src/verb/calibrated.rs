@@ -1,31 +1,115 @@
-//! Which calibration a read-out uses, and how often a matrix is programmed.
+//! The devices of a run: which they are, which calibrations they use, and whether these still hold.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use spu_driver::Device;
-use spu_driver::board_model::MeasuredBoards;
-use spu_driver::calibration::{Calibration, find};
 use spu_driver::invert::InvertOptions;
+use spu_driver::plan::Budget;
+use spu_driver::prepare::{Choice, PrepareOptions, prepare};
 
+use super::calibration_view::CalibrationView;
+use super::{DeviceArg, TimeoutArg, rung};
 use crate::exit::Failure;
+use crate::interrupt::Interrupt;
 
-/// Draws by which the uncertainty of a calibration is propagated.
-const DRAWS: usize = 8;
 /// Programmings where `--mitigate` names no number.
 const PROGRAMMINGS: &str = "16";
 
+/// What every verb that measures takes.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    device: DeviceArg,
+    #[command(flatten)]
+    calibration: CalibrationArg,
+    /// Seed of the boards' noise generators; each copy gets noise of its own
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) timeout: TimeoutArg,
+}
+
 /// The calibrations of the boards.
 #[derive(Debug, Args)]
-pub(crate) struct CalibrationArg {
+struct CalibrationArg {
     /// Calibration file of a board (may be given again for other copies), or `none` [default: the one
     /// that the board's memory names, else that of its serial number in this computer's store]
     #[arg(long, value_name = "FILE|none")]
     calibration: Vec<PathBuf>,
+    /// Leave out the short run that tells whether a board has drifted since its calibration
+    #[arg(long)]
+    no_sentinel: bool,
+}
+
+/// Devices, ready for a run.
+pub(crate) struct Ready {
+    pub(crate) devices: Vec<Box<dyn Device>>,
+    /// With the values of their calibrations.
+    pub(crate) options: InvertOptions,
+    /// What is known of these.
+    pub(crate) calibration: CalibrationView,
+}
+
+impl RunArgs {
+    /// Opens so many copies, finds their calibrations, and runs the sentinels of these.
+    pub(crate) fn open(
+        &self,
+        copies: usize,
+        budget: Budget,
+        interrupt: &Interrupt,
+    ) -> Result<Ready, Failure> {
+        let mut devices = self.device.open_copies(copies)?;
+        interrupt.watch(&devices);
+        let options = PrepareOptions {
+            choice: self.calibration.choice()?,
+            sentinel: !self.calibration.no_sentinel,
+            timeout: self.timeout.timeout,
+            ..PrepareOptions::at(now())
+        };
+        let prepared = prepare(&mut devices, &options)?;
+        let calibration = CalibrationView::new(&prepared, options.now);
+        calibration.warn();
+        let options = InvertOptions {
+            budget,
+            seed: self.seed,
+            timeout: self.timeout.timeout,
+            measured: prepared.measured,
+            ..InvertOptions::default()
+        };
+        Ok(Ready { devices, options, calibration })
+    }
+}
+
+impl Ready {
+    /// The only device.
+    pub(crate) fn device(&mut self) -> &mut dyn Device {
+        self.devices[0].as_mut()
+    }
+
+    /// URIs of the devices.
+    pub(crate) fn uris(&self) -> Vec<String> {
+        self.devices.iter().map(|device| device.uri().to_owned()).collect()
+    }
+
+    /// Where the numbers of the first device come from.
+    pub(crate) fn rung(&self) -> &'static str {
+        rung(self.devices[0].uri(), Some(self.devices[0].info()))
+    }
+}
+
+impl CalibrationArg {
+    fn choice(&self) -> Result<Choice, Failure> {
+        let none = self.calibration.iter().any(|path| path.as_os_str() == "none");
+        match self.calibration.as_slice() {
+            [] => Ok(Choice::Search),
+            [_] if none => Ok(Choice::None),
+            _ if none => Err(Failure::usage("--calibration none goes with no other calibration")),
+            files => Ok(Choice::Files(files.to_vec())),
+        }
+    }
 }
 
 /// How an error of the board is made smaller.
@@ -38,49 +122,10 @@ pub(crate) struct MitigateArg {
 }
 
 impl MitigateArg {
-    /// How often the matrix is programmed.
-    pub(crate) fn programmings(&self) -> NonZeroU32 {
-        self.mitigate.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
-    }
-}
-
-impl CalibrationArg {
-    /// Adds to `options` what these devices' calibrations say.
-    pub(crate) fn apply(
-        &self,
-        devices: &[Box<dyn Device>],
-        options: &mut InvertOptions,
-    ) -> Result<(), Failure> {
-        if self.calibration.iter().any(|path| path.as_os_str() == "none") {
-            if self.calibration.len() > 1 {
-                return Err(Failure::usage("--calibration none goes with no other calibration"));
-            }
-            return Ok(());
-        }
-        let mut named: BTreeMap<u64, &PathBuf> = BTreeMap::new();
-        for path in &self.calibration {
-            named.insert(Calibration::load(path)?.record().board.serial, path);
-        }
-        let mut measured = MeasuredBoards::new();
-        for device in devices {
-            let info = device.info();
-            let file = named.remove(&info.serial);
-            let found = find(info, file.map(PathBuf::as_path), now())?;
-            for why in &found.unusable {
-                eprintln!("warning: {why}");
-            }
-            if let Some(calibration) = found.calibration {
-                measured.insert(info.serial, Arc::new(calibration.measured(DRAWS)));
-            }
-        }
-        if let Some(path) = named.values().next() {
-            return Err(Failure::usage(format!(
-                "calibration {} is of none of these boards",
-                path.display()
-            )));
-        }
-        options.measured = Arc::new(measured);
-        Ok(())
+    /// The options with as many programmings of the matrix.
+    pub(crate) fn apply(&self, options: InvertOptions) -> InvertOptions {
+        let programmings = self.mitigate.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        InvertOptions { programmings, ..options }
     }
 }
 

@@ -8,11 +8,12 @@ use spu_driver::characterise::{
     Characterisation, CharacteriseOptions, DEFAULT_SAMPLES, Extreme, characterise, lively,
 };
 use spu_driver::device::Outcome;
-use spu_driver::invert::InvertOptions;
+use spu_driver::plan::Budget;
 
-use super::calibrated::CalibrationArg;
+use super::calibrated::RunArgs;
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
-use super::{DeviceArg, MatrixArg, TimeoutArg, Written, command, rung, written_lines};
+use super::{MatrixArg, Written, command, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -30,21 +31,14 @@ pub(crate) struct Characterise {
     /// Add this times the identity to the matrix first
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.0, requires = "matrix")]
     damping: f64,
-    #[command(flatten)]
-    device: DeviceArg,
-    #[command(flatten)]
-    calibration: CalibrationArg,
     /// Raw samples of each cell, tick by tick; the inverse takes four times as many ticks
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLES)]
     samples: u64,
-    /// Seed of the board's noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     /// Write a report with plots: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +47,8 @@ pub(crate) struct CharacteriseAnswer {
     pub(crate) matrix: MatrixView,
     #[serde(flatten)]
     pub(crate) found: Characterisation,
+    /// Whose values the law is made of, and whether they hold.
+    pub(crate) calibration: CalibrationView,
     /// What the law that measurements are compared with is made of.
     pub(crate) law: String,
     pub(crate) command: String,
@@ -72,17 +68,15 @@ impl Characterise {
         let matrix = self.matrix.clone();
         let argument = matrix.map(|matrix| MatrixArg { matrix, damping: self.damping });
         let given = argument.as_ref().map(MatrixArg::read).transpose()?;
-        let mut devices = [self.device.open()?];
-        interrupt.watch(&devices);
-        let mut inner = InvertOptions::default();
-        self.calibration.apply(&devices, &mut inner)?;
-        let [device] = &mut devices;
+        let mut ready = self.run.open(1, Budget::default(), interrupt)?;
+        let (rung, calibration) = (ready.rung(), ready.calibration);
+        let device = &mut ready.devices[0];
         let a = given.unwrap_or_else(|| lively(device.info().cells));
         let options = CharacteriseOptions {
             samples: self.samples,
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            measured: inner.measured,
+            seed: self.run.seed,
+            timeout: self.run.timeout.timeout,
+            measured: ready.options.measured,
         };
         let meter = Meter::new(1, json);
         let result = characterise(device.as_mut(), &a, &options, &meter);
@@ -90,13 +84,14 @@ impl Characterise {
         let found = result?;
         let unnamed = MatrixArg { matrix: "default matrix".into(), damping: 0.0 };
         let mut answer = CharacteriseAnswer {
-            rung: rung(device.uri(), Some(device.info())),
+            rung,
             matrix: MatrixView::new(argument.as_ref().unwrap_or(&unnamed), &a),
             law: found.calibration.map_or_else(
                 || "digital, nominal values".into(),
                 |id| format!("digital, values of calibration {id:016x}"),
             ),
             found,
+            calibration,
             command: command(),
             version: env!("CARGO_PKG_VERSION"),
             files: Vec::new(),
@@ -185,38 +180,36 @@ impl Answer for CharacteriseAnswer {
     fn text(&self) -> String {
         let found = &self.found;
         let spectra = &found.spectra;
-        let mut text = format!(
-            "Characterisation of {}\n{}\n",
-            found.uri,
-            facts(&[
-                ("rung", self.rung.to_owned()),
-                ("profile", found.board.profile.clone()),
-                ("matrix", self.matrix.line()),
-                ("law", self.law.clone()),
-                (
-                    "record",
-                    format!(
-                        "{} samples of each cell, {}; moments of board and host {}",
-                        count(found.samples),
-                        duration(found.samples as f64 * found.period_s),
-                        match found.moments_agree {
-                            Some(true) => "agree bit for bit",
-                            Some(false) => "DIFFER",
-                            None => "not compared",
-                        }
-                    ),
+        let mut about = vec![
+            ("rung", self.rung.to_owned()),
+            ("profile", found.board.profile.clone()),
+            ("matrix", self.matrix.line()),
+            ("law", self.law.clone()),
+            (
+                "record",
+                format!(
+                    "{} samples of each cell, {}; moments of board and host {}",
+                    count(found.samples),
+                    duration(found.samples as f64 * found.period_s),
+                    match found.moments_agree {
+                        Some(true) => "agree bit for bit",
+                        Some(false) => "DIFFER",
+                        None => "not compared",
+                    }
                 ),
-                (
-                    "spectra",
-                    format!(
-                        "{} averages of {} samples, resolution {}",
-                        count(spectra.averages as u64),
-                        count(spectra.segment as u64),
-                        si(spectra.resolution_hz, "Hz")
-                    ),
+            ),
+            (
+                "spectra",
+                format!(
+                    "{} averages of {} samples, resolution {}",
+                    count(spectra.averages as u64),
+                    count(spectra.segment as u64),
+                    si(spectra.resolution_hz, "Hz")
                 ),
-            ])
-        );
+            ),
+        ];
+        about.splice(4..4, self.calibration.facts());
+        let mut text = format!("Characterisation of {}\n{}\n", found.uri, facts(&about));
         let header =
             ["cell", "χ²/bins", "drive/law", "rms", "offset", "floor", "saturated", "missing"];
         let rows: Vec<Vec<String>> = spectra
@@ -254,6 +247,7 @@ impl Answer for CharacteriseAnswer {
                 &self.stage_rows()
             )
         );
+        text += &self.calibration.time_line();
         text += "\n";
         if found.findings.is_empty() {
             text += "Nothing deviates from the law.\n";

@@ -6,19 +6,17 @@ use std::time::Instant;
 use clap::Args;
 use ndarray::Array2;
 use serde::Serialize;
-use spu_driver::Device;
 use spu_driver::blocks::{Boards, invert_blocks};
 use spu_driver::ensemble::invert_copies_by;
-use spu_driver::invert::InvertOptions;
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::refine::{Refinement, refine};
 use spu_driver::route::RouteChoice;
 
-use super::calibrated::{CalibrationArg, MitigateArg};
-use super::invert_large::LargeAnswer;
+use super::calibrated::{MitigateArg, Ready, RunArgs};
+use super::invert_large::{LargeAnswer, LargeRun};
 use super::invert_view::{InvertAnswer, Request};
 use super::route::{MethodName, RefineView, RouteArg};
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, command};
+use super::{BudgetArgs, MatrixArg, Written, command};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -31,15 +29,11 @@ use crate::report;
 pub(crate) struct Invert {
     #[command(flatten)]
     matrix: MatrixArg,
-    #[command(flatten)]
-    device: DeviceArg,
     /// Copies of the board that invert at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     copies: u8,
     #[command(flatten)]
     budget: BudgetArgs,
-    #[command(flatten)]
-    calibration: CalibrationArg,
     #[command(flatten)]
     mitigate: MitigateArg,
     #[command(flatten)]
@@ -50,9 +44,6 @@ pub(crate) struct Invert {
     /// How it is refined
     #[arg(long, value_enum, value_name = "METHOD", default_value_t = MethodName::NewtonSchulz, requires = "refine")]
     refine_by: MethodName,
-    /// Seed of the boards' noise generators; each copy gets noise of its own
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     /// Write a report with plots: one self-contained HTML file
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -60,7 +51,7 @@ pub(crate) struct Invert {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 /// Result of an inversion.
@@ -98,50 +89,42 @@ impl Invert {
             ));
         }
         let a = self.matrix.read()?;
-        let mut devices = self.device.open_copies(usize::from(self.copies))?;
-        interrupt.watch(&devices);
-        let mut options = InvertOptions {
-            budget: self.budget.budget(),
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            programmings: self.mitigate.programmings(),
-            ..InvertOptions::default()
-        };
-        self.calibration.apply(&devices, &mut options)?;
-        let meter = Meter::new(devices.len(), json);
-        let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
+        let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
+        ready.options = self.mitigate.apply(ready.options);
+        let meter = Meter::new(ready.devices.len(), json);
+        let cells = ready.devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
         let result = if a.n() > cells {
-            self.blocks(&mut devices, &a, &options, &meter)
+            self.blocks(ready, &a, &meter)
         } else {
-            self.whole(&mut devices, &a, &options, &meter)
+            self.whole(ready, &a, &meter)
         };
         meter.finish();
         result
     }
 
     /// A matrix that fits the board.
-    fn whole(
-        &self,
-        devices: &mut [Box<dyn Device>],
-        a: &SpdMatrix,
-        options: &InvertOptions,
-        meter: &Meter,
-    ) -> Result<Inverted, Failure> {
-        let uris = uris(devices);
+    fn whole(&self, mut ready: Ready, a: &SpdMatrix, meter: &Meter) -> Result<Inverted, Failure> {
+        let uris = ready.uris();
         let choice = self.route.choice(self.refine.is_some());
         let started = Instant::now();
-        let result = invert_copies_by(devices, a, options, choice, meter)?;
-        let request =
-            Request { uris, seed: self.seed, command: command(), wall: started.elapsed() };
+        let result = invert_copies_by(&mut ready.devices, a, &ready.options, choice, meter)?;
+        let before = ready.calibration.wall_s();
+        let request = Request {
+            uris,
+            seed: self.run.seed,
+            command: command(),
+            wall_s: before + started.elapsed().as_secs_f64(),
+            calibration: ready.calibration,
+        };
         let mut answer = InvertAnswer::new(&self.matrix, a, &result, request);
         let mut inverse = result.mean;
         if let Some(tolerance) = self.refine.filter(|_| !answer.cancelled()) {
             // The first read is the one that was just made.
-            let mut boards = Boards::new(devices, options.clone()).by(choice).after(1);
+            let mut boards = Boards::new(&mut ready.devices, ready.options).by(choice).after(1);
             let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;
             answer.refinement = Some(RefineView::new(&refined, tolerance, &result.reference));
             inverse = refined.inverse;
-            answer.wall_s = started.elapsed().as_secs_f64();
+            answer.wall_s = before + started.elapsed().as_secs_f64();
         }
         answer.files.extend(self.write_inverse(&inverse));
         if let Some(path) = &self.report {
@@ -152,36 +135,33 @@ impl Invert {
     }
 
     /// A larger matrix.
-    fn blocks(
-        &self,
-        devices: &mut [Box<dyn Device>],
-        a: &SpdMatrix,
-        options: &InvertOptions,
-        meter: &Meter,
-    ) -> Result<Inverted, Failure> {
+    fn blocks(&self, mut ready: Ready, a: &SpdMatrix, meter: &Meter) -> Result<Inverted, Failure> {
         if self.report.is_some() {
             return Err(Failure::usage(
                 "--report shows matrices that fit the board; use --output or --json",
             ));
         }
-        let uris = uris(devices);
+        let uris = ready.uris();
         // What is refined is the whole, so its leaves are chosen for their own error.
         let choice = self.route.choice(false);
         if choice == RouteChoice::Only(spu_driver::route::Route::Splitting) {
             return Err(Failure::usage("blocks are not split; take another route"));
         }
+        let rung = ready.rung();
         let started = Instant::now();
-        let mut boards = Boards::new(devices, options.clone()).by(choice);
+        let mut boards = Boards::new(&mut ready.devices, ready.options).by(choice);
         let result = invert_blocks(&mut boards, a, meter)?;
         let reference = a.digital_inverse();
-        let mut answer = LargeAnswer::new(&self.matrix, a, &result, &reference, uris, self.seed);
+        let before = ready.calibration.wall_s();
+        let run = LargeRun { uris, rung, seed: self.run.seed, calibration: ready.calibration };
+        let mut answer = LargeAnswer::new(&self.matrix, a, &result, &reference, run);
         let mut inverse = result.inverse;
         if let Some(tolerance) = self.refine {
             let refined = self.refined(&mut boards, a, &inverse, tolerance, meter)?;
             answer.refinement = Some(RefineView::new(&refined, tolerance, &reference));
             inverse = refined.inverse;
         }
-        answer.wall_s = started.elapsed().as_secs_f64();
+        answer.wall_s = before + started.elapsed().as_secs_f64();
         answer.files.extend(self.write_inverse(&inverse));
         Ok(Inverted::Blocks(Box::new(answer)))
     }
@@ -215,8 +195,4 @@ impl Invert {
         let path = self.output.as_ref()?;
         Some(Written::new(path, "inverse", matrix_file::write(path, inverse)))
     }
-}
-
-fn uris(devices: &[Box<dyn Device>]) -> Vec<String> {
-    devices.iter().map(|device| device.uri().to_owned()).collect()
 }

@@ -6,11 +6,11 @@ use spu_driver::blocks::BlockInversion;
 use spu_driver::linalg::relative_error;
 use spu_driver::matrix::SpdMatrix;
 
-use super::blocks_view::BlocksView;
-use super::invert_view::intervals;
+use super::blocks_view::{BlocksView, block_intervals};
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
 use super::route::RefineView;
-use super::{MatrixArg, Written, rows, rung, written_lines};
+use super::{MatrixArg, Written, rows, written_lines};
 use crate::answer::Answer;
 use crate::exit::Exit;
 use crate::text::{duration, facts, percent, table, uncertain_matrix, wrapped};
@@ -25,6 +25,7 @@ pub(crate) struct LargeAnswer {
     rung: &'static str,
     uris: Vec<String>,
     board: BoardInfo,
+    calibration: CalibrationView,
     blocks: BlocksView,
     inverse: Vec<Vec<f64>>,
     half_widths: Vec<Vec<f64>>,
@@ -40,31 +41,38 @@ pub(crate) struct LargeAnswer {
     pub(crate) files: Vec<Written>,
 }
 
+/// How the run was set up.
+pub(crate) struct LargeRun {
+    pub(crate) uris: Vec<String>,
+    pub(crate) rung: &'static str,
+    pub(crate) seed: u64,
+    pub(crate) calibration: CalibrationView,
+}
+
 impl LargeAnswer {
     pub(crate) fn new(
         argument: &MatrixArg,
         a: &SpdMatrix,
         result: &BlockInversion,
         reference: &ndarray::Array2<f64>,
-        uris: Vec<String>,
-        seed: u64,
+        run: LargeRun,
     ) -> Self {
-        let first = uris.first().map_or("", String::as_str);
         Self {
             matrix: MatrixView::new(argument, a),
-            rung: rung(first, Some(&result.board)),
+            rung: run.rung,
             board: result.board.clone(),
             blocks: BlocksView::new(result, &result.board),
             inverse: rows(&result.inverse),
             half_widths: rows(&result.half_widths),
             error_against_reference: relative_error(&result.inverse, reference),
             refinement: None,
-            intervals: intervals(result.calibration.is_some()),
-            seed,
+            intervals: block_intervals(&run.calibration),
+            calibration: run.calibration,
+            seed: run.seed,
             wall_s: 0.0,
             version: env!("CARGO_PKG_VERSION"),
             files: Vec::new(),
-            uris,
+            uris: run.uris,
         }
     }
 }
@@ -72,6 +80,7 @@ impl LargeAnswer {
 impl Answer for LargeAnswer {
     fn text(&self) -> String {
         let mut head = vec![("device", format!("{}, {}", self.uris.join(", "), self.rung))];
+        head.extend(self.calibration.facts());
         head.extend(self.blocks.facts());
         let corner = |matrix: &[Vec<f64>]| -> Vec<Vec<f64>> {
             matrix.iter().take(SHOWN).map(|row| row[..SHOWN.min(row.len())].to_vec()).collect()

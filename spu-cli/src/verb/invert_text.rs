@@ -79,19 +79,14 @@ impl Answer for InvertAnswer {
 
 impl InvertAnswer {
     fn head_text(&self) -> String {
-        let [(_, profile), _, (_, firmware), (_, gateware), (_, calibration)] =
+        let [(_, profile), _, (_, firmware), (_, gateware), _] =
             <[_; 5]>::try_from(identity(&self.board)).unwrap_or_default();
         let copies = counted(self.copies.len(), "copy", "copies");
         let mut all = vec![
             ("device", format!("{copies} of {profile}")),
-            (
-                "rung",
-                format!(
-                    "{}; firmware {firmware}, gateware {gateware}, calibration {calibration}",
-                    self.rung
-                ),
-            ),
+            ("rung", format!("{}; firmware {firmware}, gateware {gateware}", self.rung)),
         ];
+        all.extend(self.calibration.facts());
         all.push((
             "route",
             format!(
@@ -212,7 +207,12 @@ impl InvertAnswer {
                 std::iter::once(copy.to_string()).chain(times.map(duration)).collect()
             })
             .collect();
-        format!("\nTime: {} in all\n{}", duration(self.wall_s), table(&header, &rows))
+        format!(
+            "\nTime: {} in all\n{}{}",
+            duration(self.wall_s),
+            table(&header, &rows),
+            self.calibration.time_line()
+        )
     }
 
     fn digital_text(&self) -> String {

@@ -1,7 +1,5 @@
 //! What `spu invert` returns: the values that text, JSON and report show.
 
-use std::time::Duration;
-
 use ndarray::Array2;
 use serde::Serialize;
 use spu_driver::BoardInfo;
@@ -13,6 +11,7 @@ use spu_driver::matrix::SpdMatrix;
 use spu_driver::route::{Route, Taken};
 use spu_driver::stats::CONFIDENCE;
 
+use super::calibration_view::CalibrationView;
 use super::info::Nominal;
 use super::plan::{MatrixView, PlanView};
 use super::route::{RefineView, flops};
@@ -24,7 +23,8 @@ pub(crate) struct Request {
     pub(crate) uris: Vec<String>,
     pub(crate) seed: u64,
     pub(crate) command: String,
-    pub(crate) wall: Duration,
+    pub(crate) wall_s: f64,
+    pub(crate) calibration: CalibrationView,
 }
 
 /// Result of an inversion.
@@ -55,7 +55,9 @@ pub(crate) struct InvertAnswer {
     pub(crate) outliers: Vec<usize>,
     /// The verdict in words.
     pub(crate) summary: String,
+    /// True if every copy is calibrated and none has drifted, as far as is known.
     pub(crate) calibrated: bool,
+    pub(crate) calibration: CalibrationView,
     /// What the intervals are.
     pub(crate) intervals: String,
     /// What the host computed digitally.
@@ -187,7 +189,6 @@ impl InvertAnswer {
             .enumerate()
             .map(|(copy, (result, uri))| CopyView::new(copy, uri, result, &ensemble.reference))
             .collect();
-        let calibrated = used.iter().all(|(_, inversion)| inversion.calibration.is_some());
         Self {
             matrix: MatrixView::new(argument, a),
             rung: rung(&first.uri, Some(&first.board)),
@@ -209,11 +210,12 @@ impl InvertAnswer {
             verdict_name: ensemble.verdict.as_ref().map(verdict_name),
             verdict: ensemble.verdict.clone(),
             outliers: outliers.to_vec(),
-            calibrated,
-            intervals: intervals(calibrated),
+            calibrated: request.calibration.holds(),
+            intervals: intervals(&request.calibration),
+            calibration: request.calibration,
             digital_work: digital_work(a, first),
             seed: request.seed,
-            wall_s: request.wall.as_secs_f64(),
+            wall_s: request.wall_s,
             command: request.command,
             version: env!("CARGO_PKG_VERSION"),
             files: Vec::new(),
@@ -296,26 +298,24 @@ fn half_widths(used: &[(usize, &Inversion)], weights: &[f64], n: usize) -> Array
     squares.mapv(f64::sqrt)
 }
 
-/// Half widths of a copy: of a calibrated one they hold systematic errors too.
+/// Half widths of a copy: of one whose calibration holds they have systematic errors in them too.
 fn half_widths_of(inversion: &Inversion) -> Array2<f64> {
-    match inversion.calibration {
+    match inversion.systematic.calibration {
         Some(_) => inversion.intervals(),
         None => inversion.half_widths.clone(),
     }
 }
 
-pub(crate) fn intervals(calibrated: bool) -> String {
+/// What the intervals of a result hold.
+fn intervals(calibration: &CalibrationView) -> String {
     let level = CONFIDENCE * 100.0;
-    if calibrated {
+    if calibration.holds() {
         format!(
             "calibrated: {level:.0} % intervals hold the statistical error, what the calibration leaves \
              open, and the known error of quantisation"
         )
     } else {
-        format!(
-            "uncalibrated: {level:.0} % intervals are statistical only; how the board deviates from \
-             its profile is not in them"
-        )
+        format!("{level:.0} % intervals are statistical only; {}", calibration.caveat())
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use spu_driver::device::Outcome;
-use spu_driver::invert::InvertOptions;
 use spu_driver::ops::logdet::{LogDetMethod, logdet};
 
+use super::calibrated::RunArgs;
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, rung};
+use super::{BudgetArgs, MatrixArg};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -21,21 +22,16 @@ use crate::text::{count, counted, digits, facts};
 pub(crate) struct LogDetVerb {
     #[command(flatten)]
     matrix: MatrixArg,
-    #[command(flatten)]
-    device: DeviceArg,
-    /// How it is read
-    #[arg(long, value_enum, default_value_t = Method::Reference)]
-    method: Method,
+    /// How it is read [default: covariance on a calibrated board, else reference]
+    #[arg(long, value_enum)]
+    method: Option<Method>,
     /// Points of the quadrature, with --method integration
     #[arg(long, value_name = "N", default_value_t = 8)]
     nodes: u32,
     #[command(flatten)]
     budget: BudgetArgs,
-    /// Seed of the board's noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,7 +49,7 @@ pub(crate) struct LogDetAnswer {
     uri: String,
     rung: &'static str,
     profile: String,
-    calibration_id: Option<u64>,
+    calibration: CalibrationView,
     matrix: MatrixView,
     seed: u64,
     method: LogDetMethod,
@@ -63,6 +59,10 @@ pub(crate) struct LogDetAnswer {
     standard_error: f64,
     /// 95 %, statistical only.
     half_width: f64,
+    /// Standard deviation that the calibration's own uncertainty leaves.
+    calibration_error: Option<f64>,
+    /// Half width, 95 %: statistical, what the calibration leaves open, quantisation and quadrature.
+    interval: f64,
     bias_removed: f64,
     bias_planned: f64,
     /// Squares of the cells' gains relative to the board's model.
@@ -79,36 +79,33 @@ pub(crate) struct LogDetAnswer {
 impl LogDetVerb {
     pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<LogDetAnswer, Failure> {
         let a = self.matrix.read()?;
-        let mut devices = [self.device.open()?];
-        interrupt.watch(&devices);
-        let [device] = &mut devices;
-        let options = InvertOptions {
-            budget: self.budget.budget(),
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            ..InvertOptions::default()
-        };
-        let method = match self.method {
+        let mut ready = self.run.open(1, self.budget.budget(), interrupt)?;
+        let options = ready.options.clone();
+        // What calibration knows needs no reference, whose read adds its noise.
+        let usual = if ready.calibration.holds() { Method::Covariance } else { Method::Reference };
+        let method = match self.method.unwrap_or(usual) {
             Method::Covariance => LogDetMethod::Covariance,
             Method::Reference => LogDetMethod::Reference,
             Method::Integration => LogDetMethod::Integration { nodes: self.nodes },
         };
         let meter = Arc::new(Meter::new(1, json));
-        let result = logdet(device.as_mut(), &a, method, &options, meter.as_ref());
+        let result = logdet(ready.device(), &a, method, &options, meter.as_ref());
         meter.finish();
         let result = result?;
         Ok(LogDetAnswer {
-            uri: device.uri().to_owned(),
-            rung: rung(device.uri(), Some(device.info())),
-            profile: device.info().profile.clone(),
-            calibration_id: result.reads.first().and_then(|read| read.calibration),
+            uri: ready.device().uri().to_owned(),
+            rung: ready.rung(),
+            profile: ready.device().info().profile.clone(),
             matrix: MatrixView::new(&self.matrix, &a),
-            seed: self.seed,
+            seed: self.run.seed,
+            calibration: ready.calibration,
             method: result.method,
             outcome: result.outcome,
             value: result.value,
             standard_error: result.standard_error,
             half_width: result.half_width,
+            calibration_error: result.calibration_error,
+            interval: result.interval,
             bias_removed: result.bias,
             bias_planned: result.bias_planned,
             gains: result.gains.clone(),
@@ -124,7 +121,6 @@ impl LogDetVerb {
 
 impl Answer for LogDetAnswer {
     fn text(&self) -> String {
-        let calibration = super::calibration(self.calibration_id);
         let method = match self.method {
             LogDetMethod::Covariance => "of the measured inverse".to_owned(),
             LogDetMethod::Reference => {
@@ -135,7 +131,7 @@ impl Answer for LogDetAnswer {
             }
         };
         let mut lines = vec![
-            ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
+            ("device", format!("{}, {}", self.uri, self.rung)),
             ("method", method),
             (
                 "samples",
@@ -152,6 +148,22 @@ impl Answer for LogDetAnswer {
                 format!("{:.4} ± {:.4} (95 %, statistical)", self.value, self.half_width),
             ),
         ];
+        lines.splice(1..1, self.calibration.facts());
+        lines.push((
+            "interval",
+            match self.calibration_error {
+                Some(sigma) => format!(
+                    "± {:.4} (95 %) with the calibration's own uncertainty, σ {}, and the known errors",
+                    self.interval,
+                    digits(sigma)
+                ),
+                None => format!(
+                    "± {:.4} (95 %) with the known errors; {}",
+                    self.interval,
+                    self.calibration.caveat()
+                ),
+            },
+        ));
         if let Some(gains) = &self.gains {
             let (low, high) = gains
                 .iter()
@@ -159,9 +171,15 @@ impl Answer for LogDetAnswer {
             lines.push((
                 "gains",
                 format!(
-                    "{} to {} of the model's by the identity's read; drives set by them",
+                    "{} to {} of the model's by the identity's read; drives set by them{}",
                     digits(low.sqrt()),
-                    digits(high.sqrt())
+                    digits(high.sqrt()),
+                    if self.calibration.holds() {
+                        ". The calibration knew them: --method covariance has no noise of a \
+                         second read"
+                    } else {
+                        ""
+                    }
                 ),
             ));
         }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use spu_driver::device::Outcome;
-use spu_driver::invert::InvertOptions;
 use spu_driver::linalg::relative_error;
 use spu_driver::ops::lyapunov::lyapunov;
 
+use super::calibrated::RunArgs;
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, read_vector, rows, rung};
+use super::{BudgetArgs, MatrixArg, Written, read_vector, rows};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -24,21 +25,16 @@ use crate::text::{count, digits, facts, percent, table, uncertain_matrix};
 pub(crate) struct LyapunovVerb {
     #[command(flatten)]
     matrix: MatrixArg,
-    #[command(flatten)]
-    device: DeviceArg,
     /// The diagonal q, one value a row of A, none negative: .csv, .npy or .mtx
     #[arg(long, value_name = "FILE")]
     q: PathBuf,
     #[command(flatten)]
     budget: BudgetArgs,
-    /// Seed of the board's noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     /// Write the solution: .npy, .mtx or .csv
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +42,7 @@ pub(crate) struct LyapunovAnswer {
     uri: String,
     rung: &'static str,
     profile: String,
-    calibration_id: Option<u64>,
+    calibration: CalibrationView,
     matrix: MatrixView,
     q: Vec<f64>,
     q_applied: Vec<f64>,
@@ -56,6 +52,12 @@ pub(crate) struct LyapunovAnswer {
     solution: Vec<Vec<f64>>,
     /// 95 %, statistical only.
     half_widths: Vec<Vec<f64>>,
+    /// Standard deviations by the calibration's own uncertainty.
+    calibration_sigma: Option<Vec<Vec<f64>>>,
+    /// What the quantisation of banks and gain codes adds; it is in the solution.
+    quantisation: Vec<Vec<f64>>,
+    /// Half widths, 95 %: statistical, what the calibration leaves open, and quantisation.
+    intervals: Vec<Vec<f64>>,
     /// Of A X + X A + γ [A, [A, X]] = diag(q), as the board solves it.
     board_solution: Vec<Vec<f64>>,
     gamma: f64,
@@ -68,7 +70,8 @@ pub(crate) struct LyapunovAnswer {
     error: f64,
     covariance_volt2: Vec<Vec<f64>>,
     reference_volt2: Vec<Vec<f64>>,
-    /// Largest distance of an entry of the covariance to its reference, in standard errors.
+    /// Largest distance of an entry of the covariance to its reference, in standard deviations by samples
+    /// and calibration.
     largest_z: f64,
     files: Vec<Written>,
 }
@@ -81,17 +84,10 @@ impl LyapunovVerb {
         }
         let a = self.matrix.read()?;
         let q = read_vector(&self.q, a.n())?;
-        let mut devices = [self.device.open()?];
-        interrupt.watch(&devices);
-        let [device] = &mut devices;
-        let options = InvertOptions {
-            budget: self.budget.budget(),
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            ..InvertOptions::default()
-        };
+        let mut ready = self.run.open(1, self.budget.budget(), interrupt)?;
+        let options = ready.options.clone();
         let meter = Arc::new(Meter::new(1, json));
-        let result = lyapunov(device.as_mut(), &a, &q, &options, meter.as_ref());
+        let result = lyapunov(ready.device(), &a, &q, &options, meter.as_ref());
         meter.finish();
         let result = result?;
         let files = self
@@ -100,18 +96,20 @@ impl LyapunovVerb {
             .map(|path| Written::new(path, "solution", matrix_file::write(path, &result.solution)))
             .collect();
         Ok(LyapunovAnswer {
-            uri: device.uri().to_owned(),
-            rung: rung(device.uri(), Some(device.info())),
+            uri: ready.device().uri().to_owned(),
+            rung: ready.rung(),
             profile: result.board.profile.clone(),
-            calibration_id: result.calibration,
             matrix: MatrixView::new(&self.matrix, &a),
             q,
             q_applied: result.applied.clone(),
-            seed: self.seed,
+            seed: self.run.seed,
             outcome: result.outcome,
             kept: result.kept,
             solution: rows(&result.solution),
             half_widths: rows(&result.half_widths),
+            calibration_sigma: result.systematic.calibration.as_ref().map(|sigma| rows(sigma)),
+            quantisation: rows(&result.systematic.quantisation),
+            intervals: rows(&result.intervals),
             board_solution: rows(&result.board_solution),
             gamma: result.gamma,
             correction: result.correction,
@@ -121,16 +119,21 @@ impl LyapunovVerb {
             covariance_volt2: rows(&result.covariance),
             reference_volt2: rows(&result.reference),
             largest_z: result.largest_z,
+            calibration: ready.calibration,
             files,
         })
     }
 }
 
+/// Frobenius norm.
+fn size(matrix: &[Vec<f64>]) -> f64 {
+    matrix.iter().flatten().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 impl Answer for LyapunovAnswer {
     fn text(&self) -> String {
-        let calibration = super::calibration(self.calibration_id);
-        let about = facts(&[
-            ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
+        let mut lines = vec![
+            ("device", format!("{}, {}", self.uri, self.rung)),
             ("samples", format!("{}, seed {}", count(self.kept), self.seed)),
             (
                 "the board's own",
@@ -152,15 +155,35 @@ impl Answer for LyapunovAnswer {
             (
                 "covariance",
                 format!(
-                    "{} standard errors, at most, off the law of the board's model",
+                    "{} standard deviations, at most, off the law of the board's model",
                     digits(self.largest_z)
                 ),
             ),
-        ]);
-        let (power, shown) = uncertain_matrix(&self.solution, &self.half_widths);
+        ];
+        lines.splice(1..1, self.calibration.facts());
+        lines.push((
+            "known errors",
+            format!(
+                "quantisation of banks and gain codes {} of the solution; the calibration's own uncertainty \
+                 {}",
+                percent(size(&self.quantisation) / size(&self.solution)),
+                self.calibration_sigma.as_ref().map_or_else(
+                    || "not known".to_owned(),
+                    |sigma| percent(size(sigma) / size(&self.solution))
+                )
+            ),
+        ));
+        let about = facts(&lines);
+        let (widths, which) = match self.calibration_sigma {
+            Some(_) => (&self.intervals, "95 % with calibration and quantisation".to_owned()),
+            None => {
+                (&self.half_widths, format!("95 %, statistical; {}", self.calibration.caveat()))
+            }
+        };
+        let (power, shown) = uncertain_matrix(&self.solution, widths);
         let unit = if power == 0 { String::new() } else { format!(", in 1e{power}") };
         let mut text = format!(
-            "Solution X of A X + X A = diag(q), A = {}\n{about}\nX ± 95 %, statistical{unit}\n{}",
+            "Solution X of A X + X A = diag(q), A = {}\n{about}\nX ± {which}{unit}\n{}",
             self.matrix.line(),
             table(&vec![""; self.matrix.n], &shown)
         );

@@ -4,6 +4,7 @@ pub(crate) mod blocks_view;
 pub(crate) mod calibrate;
 pub(crate) mod calibrate_view;
 pub(crate) mod calibrated;
+pub(crate) mod calibration_view;
 pub(crate) mod characterise;
 pub(crate) mod doctor;
 pub(crate) mod flash;
@@ -193,11 +194,6 @@ pub(crate) fn rung(uri: &str, board: Option<&BoardInfo>) -> &'static str {
         Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
         Err(_) => "unknown",
     }
-}
-
-/// Whose values a result goes by.
-pub(crate) fn calibration(id: Option<u64>) -> String {
-    id.map_or("uncalibrated".into(), |id| format!("calibration {id:016x}"))
 }
 
 /// A line about a run that was cancelled.

@@ -5,35 +5,31 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use spu_driver::device::Outcome;
-use spu_driver::invert::InvertOptions;
 use spu_driver::linalg::relative_error;
 use spu_driver::ops::propagator::{Lag, propagator};
 
+use super::calibrated::RunArgs;
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, rows, rung};
+use super::{BudgetArgs, MatrixArg, rows};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::progress::Meter;
-use crate::text::{count, digits, facts, si, table, uncertain_matrix};
+use crate::text::{count, digits, facts, percent, si, table, uncertain_matrix};
 
 /// Read the propagator K(τ) K(0)⁻¹ of a board's voltages, from lagged covariances
 #[derive(Debug, Args)]
 pub(crate) struct PropagatorVerb {
     #[command(flatten)]
     matrix: MatrixArg,
-    #[command(flatten)]
-    device: DeviceArg,
     /// Lags, in ticks of the sample clock
     #[arg(long, value_name = "TICKS", value_delimiter = ',', default_value = "4,8,16,32")]
     lags: Vec<u32>,
     #[command(flatten)]
     budget: BudgetArgs,
-    /// Seed of the board's noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,7 +37,7 @@ pub(crate) struct PropagatorAnswer {
     uri: String,
     rung: &'static str,
     profile: String,
-    calibration_id: Option<u64>,
+    calibration: CalibrationView,
     matrix: MatrixView,
     seed: u64,
     outcome: Outcome,
@@ -58,6 +54,10 @@ struct LagView {
     propagator: Vec<Vec<f64>>,
     /// 95 %, statistical only.
     half_widths: Vec<Vec<f64>>,
+    /// Standard deviations by the calibration's own uncertainty.
+    calibration_sigma: Option<Vec<Vec<f64>>>,
+    /// Half widths, 95 %: statistical, and what the calibration leaves open.
+    intervals: Vec<Vec<f64>>,
     covariance_volt2: Vec<Vec<f64>>,
     /// By the law of the board's model (digital).
     reference: Vec<Vec<f64>>,
@@ -67,6 +67,8 @@ struct LagView {
     /// t of exp(−t A⁻¹), the overdamped limit.
     exponent: f64,
     overdamped_distance: f64,
+    /// Relative Frobenius distance of `reference` to equal cells that hold A itself (digital).
+    asked_distance: f64,
 }
 
 impl LagView {
@@ -76,12 +78,15 @@ impl LagView {
             seconds: lag.seconds,
             propagator: rows(&lag.propagator),
             half_widths: rows(&lag.half_widths),
+            calibration_sigma: lag.calibration.as_ref().map(|sigma| rows(sigma)),
+            intervals: rows(&lag.intervals),
             covariance_volt2: rows(&lag.covariance),
             reference: rows(&lag.reference),
             error: relative_error(&lag.propagator, &lag.reference),
             largest_z: lag.largest_z,
             exponent: lag.exponent,
             overdamped_distance: lag.overdamped_distance,
+            asked_distance: lag.asked_distance,
         }
     }
 }
@@ -93,40 +98,32 @@ impl PropagatorVerb {
         json: bool,
     ) -> Result<PropagatorAnswer, Failure> {
         let a = self.matrix.read()?;
-        let mut devices = [self.device.open()?];
-        interrupt.watch(&devices);
-        let [device] = &mut devices;
-        let options = InvertOptions {
-            budget: self.budget.budget(),
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            ..InvertOptions::default()
-        };
+        let mut ready = self.run.open(1, self.budget.budget(), interrupt)?;
+        let options = ready.options.clone();
         let meter = Arc::new(Meter::new(1, json));
-        let result = propagator(device.as_mut(), &a, &self.lags, &options, meter.as_ref());
+        let result = propagator(ready.device(), &a, &self.lags, &options, meter.as_ref());
         meter.finish();
         let result = result?;
         Ok(PropagatorAnswer {
-            uri: device.uri().to_owned(),
-            rung: rung(device.uri(), Some(device.info())),
+            uri: ready.device().uri().to_owned(),
+            rung: ready.rung(),
             profile: result.board.profile.clone(),
-            calibration_id: result.calibration,
             matrix: MatrixView::new(&self.matrix, &a),
-            seed: self.seed,
+            seed: self.run.seed,
             outcome: result.outcome,
             kept: result.kept,
             decimation: result.plan.decimation,
             batches: result.batches,
             lags: result.lags.iter().map(LagView::new).collect(),
+            calibration: ready.calibration,
         })
     }
 }
 
 impl Answer for PropagatorAnswer {
     fn text(&self) -> String {
-        let calibration = super::calibration(self.calibration_id);
-        let about = facts(&[
-            ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
+        let mut lines = vec![
+            ("device", format!("{}, {}", self.uri, self.rung)),
             (
                 "samples",
                 format!(
@@ -138,12 +135,28 @@ impl Answer for PropagatorAnswer {
                 ),
             ),
             ("digital", "products of codes; the law of the board's model to compare with".into()),
-        ]);
+        ];
+        lines.splice(1..1, self.calibration.facts());
+        let calibrated = self.lags.iter().all(|lag| lag.calibration_sigma.is_some());
+        let held = if calibrated {
+            "statistical error and what the calibration leaves open of the converters' gains"
+                .to_owned()
+        } else {
+            format!("statistical error; {}", self.calibration.caveat())
+        };
+        lines.push((
+            "intervals",
+            format!(
+                "{held}. The propagator is the board's own: unlike R and L and the banks' quantisation are \
+                 in it (off A, by the values used)"
+            ),
+        ));
+        let about = facts(&lines);
         let mut text = format!(
             "Propagator K(τ) K(0)⁻¹ of the voltages, C ∝ A = {}\n{about}",
             self.matrix.line()
         );
-        let lines: Vec<Vec<String>> = self
+        let table_rows: Vec<Vec<String>> = self
             .lags
             .iter()
             .map(|lag| {
@@ -154,14 +167,15 @@ impl Answer for PropagatorAnswer {
                     digits(lag.largest_z),
                     digits(lag.exponent),
                     digits(lag.overdamped_distance),
+                    percent(lag.asked_distance),
                 ]
             })
             .collect();
-        let header = ["ticks", "τ", "error", "largest z", "t", "off exp(−t A⁻¹)"];
-        text += &format!("\n{}", table(&header, &lines));
+        let header = ["ticks", "τ", "error", "largest z", "t", "off exp(−t A⁻¹)", "off A"];
+        text += &format!("\n{}", table(&header, &table_rows));
         for lag in &self.lags {
-            let (_, shown) = uncertain_matrix(&lag.propagator, &lag.half_widths);
-            text += &format!("\n{} ticks, ± 95 %, statistical\n", lag.ticks);
+            let (_, shown) = uncertain_matrix(&lag.propagator, &lag.intervals);
+            text += &format!("\n{} ticks, ± 95 %\n", lag.ticks);
             text += &table(&vec![""; self.matrix.n], &shown);
         }
         text + &super::cancelled_line(self.outcome)

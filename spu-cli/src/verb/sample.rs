@@ -7,16 +7,16 @@ use clap::Args;
 use ndarray::Array1;
 use serde::Serialize;
 use spu_driver::device::Outcome;
-use spu_driver::invert::InvertOptions;
-use spu_driver::linalg::relative_error;
+use spu_driver::linalg::{frobenius, relative_error};
 use spu_driver::ops::normality::{NormalityError, normality};
 use spu_driver::plan::Budget;
 use spu_driver::sample::sample_normal;
 
-use super::calibrated::CalibrationArg;
+use super::calibrated::RunArgs;
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
 use super::sample_check::Check;
-use super::{DeviceArg, MatrixArg, TimeoutArg, Written, read_vector, rows, rung, written_lines};
+use super::{MatrixArg, Written, read_vector, rows, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -32,10 +32,6 @@ const SHOWN: usize = 8;
 pub(crate) struct Sample {
     #[command(flatten)]
     matrix: MatrixArg,
-    #[command(flatten)]
-    device: DeviceArg,
-    #[command(flatten)]
-    calibration: CalibrationArg,
     /// Number of samples
     #[arg(long, value_name = "N", default_value_t = 1000)]
     count: u64,
@@ -48,14 +44,11 @@ pub(crate) struct Sample {
     /// Test whether the samples are Gaussian and of the law N(μ, A⁻¹); exit code 6 if not
     #[arg(long)]
     check: bool,
-    /// Seed of the board's noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     /// Write the samples, one a row: .npy, .csv or .mtx
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,7 +56,7 @@ pub(crate) struct SampleAnswer {
     uri: String,
     rung: &'static str,
     profile: String,
-    calibration_id: Option<u64>,
+    calibration: CalibrationView,
     matrix: MatrixView,
     seed: u64,
     outcome: Outcome,
@@ -76,6 +69,13 @@ pub(crate) struct SampleAnswer {
     covariance_error: f64,
     /// The same, expected from so many independent samples of the exact law.
     statistical_error: f64,
+    /// Covariance of the samples by the law of the board's values against the digital inverse, as
+    /// programmed (digital): known, and in the samples.
+    law_error: f64,
+    /// The relative error that the calibration's own uncertainty leaves in the covariance.
+    calibration_error: Option<f64>,
+    /// Standard deviation of each entry of the covariance by it.
+    calibration_sigma: Option<Vec<Vec<f64>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<Check>,
     /// One a row; left out where they are written to a file.
@@ -100,19 +100,11 @@ impl Sample {
             Some(path) => read_vector(path, a.n())?,
             None => vec![0.0; a.n()],
         };
-        let mut devices = [self.device.open()?];
-        interrupt.watch(&devices);
-        let mut options = InvertOptions {
-            budget: Budget { decimation: self.decimation, ..Budget::default() },
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            ..InvertOptions::default()
-        };
-        self.calibration.apply(&devices, &mut options)?;
-        let [device] = &mut devices;
+        let budget = Budget { decimation: self.decimation, ..Budget::default() };
+        let mut ready = self.run.open(1, budget, interrupt)?;
+        let options = ready.options.clone();
         let meter = Arc::new(Meter::new(1, json));
-        let result =
-            sample_normal(device.as_mut(), &a, &mean, self.count, &options, meter.as_ref());
+        let result = sample_normal(ready.device(), &a, &mean, self.count, &options, meter.as_ref());
         meter.finish();
         let result = result?;
         let kept = result.values.nrows();
@@ -136,12 +128,11 @@ impl Sample {
             .map(|path| Written::new(path, "samples", matrix_file::write(path, &result.values)))
             .collect();
         Ok(SampleAnswer {
-            uri: device.uri().to_owned(),
-            rung: rung(device.uri(), Some(device.info())),
+            uri: ready.device().uri().to_owned(),
+            rung: ready.rung(),
             profile: result.board.profile.clone(),
-            calibration_id: result.calibration,
             matrix: MatrixView::new(&self.matrix, &a),
-            seed: self.seed,
+            seed: self.run.seed,
             outcome: result.outcome,
             count: kept,
             decimation: result.plan.decimation,
@@ -150,6 +141,13 @@ impl Sample {
             offsets: result.offsets.clone(),
             covariance_error: relative_error(&covariance, &reference),
             statistical_error: ((trace * trace / square + 1.0) / kept as f64).sqrt(),
+            law_error: relative_error(&result.law, &reference),
+            calibration_error: result
+                .calibration_sigma
+                .as_ref()
+                .map(|sigma| frobenius(sigma) / frobenius(&reference)),
+            calibration_sigma: result.calibration_sigma.as_ref().map(|sigma| rows(sigma)),
+            calibration: ready.calibration,
             samples: self.output.is_none().then(|| rows(&result.values)),
             shown: result.values.rows().into_iter().take(SHOWN).map(|row| row.to_vec()).collect(),
             files,
@@ -168,9 +166,8 @@ fn refused(error: &NormalityError) -> Failure {
 
 impl Answer for SampleAnswer {
     fn text(&self) -> String {
-        let calibration = super::calibration(self.calibration_id);
         let mut lines = vec![
-            ("device", format!("{}, {}, {calibration}", self.uri, self.rung)),
+            ("device", format!("{}, {}", self.uri, self.rung)),
             (
                 "samples",
                 format!(
@@ -190,6 +187,19 @@ impl Answer for SampleAnswer {
                 ),
             ),
         ];
+        lines.splice(1..1, self.calibration.facts());
+        lines.push((
+            "law",
+            format!(
+                "by the values used, as programmed, it is {} off (quantisation, staircase, rounding), which \
+                 is in the samples; {}",
+                percent(self.law_error),
+                self.calibration_error.map_or_else(
+                    || self.calibration.caveat().to_owned(),
+                    |error| format!("the calibration's own uncertainty leaves {}", percent(error))
+                )
+            ),
+        ));
         if self.mean.iter().any(|x| *x != 0.0) {
             let mean: Vec<String> = self.mean.iter().map(|x| digits(*x)).collect();
             lines.push(("mean", format!("{}: added by the host (digital)", mean.join(", "))));

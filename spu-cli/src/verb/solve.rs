@@ -8,16 +8,15 @@ use ndarray::Array2;
 use serde::Serialize;
 use spu_driver::BoardInfo;
 use spu_driver::blocks::Boards;
-use spu_driver::invert::InvertOptions;
 use spu_driver::refine::{VectorMethod, Work};
 use spu_driver::solve::{Solution, SolveRefinement, solve};
 
-use super::blocks_view::BlocksView;
-use super::calibrated::{CalibrationArg, MitigateArg};
-use super::invert_view::intervals;
+use super::blocks_view::{BlocksView, block_intervals};
+use super::calibrated::{MitigateArg, RunArgs};
+use super::calibration_view::CalibrationView;
 use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
-use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, rung, written_lines};
+use super::{BudgetArgs, MatrixArg, Written, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
@@ -35,15 +34,11 @@ pub(crate) struct Solve {
     matrix: MatrixArg,
     /// b, one column or one row: .mtx (Matrix Market), .npy or .csv
     vector: PathBuf,
-    #[command(flatten)]
-    device: DeviceArg,
     /// Copies of the board that share the samples
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     copies: u8,
     #[command(flatten)]
     budget: BudgetArgs,
-    #[command(flatten)]
-    calibration: CalibrationArg,
     #[command(flatten)]
     mitigate: MitigateArg,
     #[command(flatten)]
@@ -54,14 +49,11 @@ pub(crate) struct Solve {
     /// How it is refined
     #[arg(long, value_enum, value_name = "METHOD", default_value_t = MethodName::ConjugateGradient, requires = "refine")]
     refine_by: MethodName,
-    /// Seed of the boards' noise generators
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    seed: u64,
     /// Write x, one column: .npy, .mtx or .csv
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    timeout: TimeoutArg,
+    run: RunArgs,
 }
 
 /// How a solution is refined.
@@ -90,6 +82,7 @@ pub(crate) struct SolveAnswer {
     rung: &'static str,
     uris: Vec<String>,
     board: BoardInfo,
+    calibration: CalibrationView,
     /// How the inverse came about.
     inverse: BlocksView,
     x: Vec<f64>,
@@ -143,24 +136,16 @@ impl Solve {
         }
         let a = self.matrix.read()?;
         let b = read_vector(&self.vector)?;
-        let mut devices = self.device.open_copies(usize::from(self.copies))?;
-        interrupt.watch(&devices);
-        let mut options = InvertOptions {
-            budget: self.budget.budget(),
-            seed: self.seed,
-            timeout: self.timeout.timeout,
-            programmings: self.mitigate.programmings(),
-            ..InvertOptions::default()
-        };
-        self.calibration.apply(&devices, &mut options)?;
-        let meter = Meter::new(devices.len(), json);
-        let uris: Vec<String> = devices.iter().map(|device| device.uri().to_owned()).collect();
-        let mut boards = Boards::new(&mut devices, options).by(self.route.choice(false));
+        let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
+        let options = self.mitigate.apply(ready.options.clone());
+        let meter = Meter::new(ready.devices.len(), json);
+        let uris = ready.uris();
+        let mut boards = Boards::new(&mut ready.devices, options).by(self.route.choice(false));
         let started = Instant::now();
         let solution = solve(&mut boards, &a, &b, refine, &meter);
         meter.finish();
         let solution = solution?;
-        let wall_s = started.elapsed().as_secs_f64();
+        let wall_s = started.elapsed().as_secs_f64() + ready.calibration.wall_s();
         let reference = a.digital_inverse().dot(&ndarray::Array1::from(b));
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
         let size = norm(&mut reference.iter().copied());
@@ -176,7 +161,7 @@ impl Solve {
         Ok(SolveAnswer {
             matrix: MatrixView::new(&self.matrix, &a),
             vector: self.vector.display().to_string(),
-            rung: rung(&uris[0], Some(&solution.inversion.board)),
+            rung: ready.rung(),
             uris,
             board: solution.inversion.board.clone(),
             inverse: BlocksView::new(&solution.inversion, &solution.inversion.board),
@@ -186,10 +171,11 @@ impl Solve {
             refinement: refine.and_then(|refine| SolveRefinementView::new(&solution, refine)),
             digital_flops: solution.flops,
             digital_s: solution.digital_wall.as_secs_f64(),
-            intervals: intervals(solution.inversion.calibration.is_some()),
+            intervals: block_intervals(&ready.calibration),
+            calibration: ready.calibration,
             half_widths: solution.half_widths,
             x: solution.x,
-            seed: self.seed,
+            seed: self.run.seed,
             wall_s,
             version: env!("CARGO_PKG_VERSION"),
             files,
@@ -260,6 +246,7 @@ impl Answer for SolveAnswer {
                 format!("with its residual {}, digital", flops(self.digital_flops)),
             ));
         }
+        all.splice(1..1, self.calibration.facts());
         all.extend(self.inverse.facts());
         let shown = self.x.len().min(SHOWN);
         let column = |values: &[f64]| -> Vec<Vec<f64>> {

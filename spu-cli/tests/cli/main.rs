@@ -11,6 +11,7 @@ mod interrupt;
 mod operations;
 mod recording;
 mod report;
+mod sentinel;
 mod stream;
 mod verbs;
 
@@ -22,10 +23,13 @@ use serde_json::Value;
 /// The command, on the simulator whatever the environment says.
 fn spu(arguments: &[&str]) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_spu"));
-    // Nothing is ever written into the store of who runs the tests.
-    let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-calibrations");
-    command.env("SPU_DEVICE", "sim").env("SPU_CALIBRATIONS", nowhere).args(arguments);
+    command.env("SPU_DEVICE", "sim").env("SPU_CALIBRATIONS", no_calibrations()).args(arguments);
     command
+}
+
+/// A store that is not there: nothing is ever written into that of who runs the tests, or read from it.
+fn no_calibrations() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-calibrations")
 }
 
 /// Runs it and returns what came.

@@ -145,6 +145,7 @@ fn a_full_disk_ends_the_recording_and_not_the_run() {
     let output = std::process::Command::new("sh")
         .args(["-c", script, "sh", spu, "invert", &matrix, "--samples", "20000", "--json"])
         .args(["--device", "sim", "--record", &file])
+        .env("SPU_CALIBRATIONS", crate::no_calibrations())
         .output()
         .unwrap();
     let error = String::from_utf8(output.stderr).unwrap();

@@ -45,7 +45,7 @@ fn invert_three_copies() {
         "N_eff measured",
         "Digital, on the host",
         "Verdict: the 3 copies are equal within noise",
-        "uncalibrated: 95 % intervals are statistical only",
+        "95 % intervals are statistical only; uncalibrated",
     ] {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }

@@ -38,7 +38,7 @@ use std::time::Duration;
 use spu_protocol::payload::info::BoardKind;
 
 pub use findings::Finding;
-pub use sentinel::{Verdict, sentinel};
+pub use sentinel::{SHAPE, Verdict, sentinel};
 
 use crate::calibration::{Calibration, DEFAULT_VALID_DAYS, Depth};
 use crate::device::{BoardInfo, Device};

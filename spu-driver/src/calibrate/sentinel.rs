@@ -28,7 +28,7 @@ const TARGET: f64 = 0.7;
 /// Residual variance of a run over that of the calibration from which on the shape of the responses has
 /// changed: by thousands of samples far beyond the false-alarm rate, and room for rounding errors that
 /// are not independent.
-const SHAPE: f64 = 2.0;
+pub const SHAPE: f64 = 2.0;
 
 /// What a sentinel run says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,10 +48,43 @@ pub struct Verdict {
     /// Limit of `worst`, at a false-alarm rate of [`FALSE_ALARM`](super::FALSE_ALARM).
     pub limit: f64,
     /// Variance of a sample around the calibrated response with these changes, over that of the
-    /// calibration. Above 2 something else has changed: a capacitor, a resistor, an inductor.
+    /// calibration. Above [`SHAPE`] something else has changed: a capacitor, a resistor, an inductor.
     pub residual: f64,
     /// Converters at the end of their range during the run.
     pub saturated: Vec<usize>,
+    /// Ticks that the board ran for it.
+    pub ticks: u64,
+}
+
+impl Verdict {
+    /// What has changed, in words: empty unless it [drifted](Self::drifted).
+    pub fn findings(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        let beyond = |change: &f64, sigma: &f64| (change / sigma).abs() > self.limit;
+        for (cell, (change, sigma)) in self.drive_change.iter().zip(&self.drive_sigma).enumerate() {
+            if beyond(change, sigma) {
+                let (change, sigma) = (100.0 * change, 100.0 * sigma);
+                findings.push(format!("drive of cell {cell} by {change:+.3} ± {sigma:.3} %"));
+            }
+        }
+        for (cell, (change, sigma)) in self.offset_change.iter().zip(&self.offset_sigma).enumerate()
+        {
+            if beyond(change, sigma) {
+                findings.push(format!("offset of cell {cell} by {change:+.2} ± {sigma:.2} codes"));
+            }
+        }
+        if self.residual > SHAPE {
+            findings.push(format!(
+                "the shape of its responses ({:.1} times the variance): a capacitor, a resistor or an \
+                 inductor",
+                self.residual
+            ));
+        }
+        findings.extend(
+            self.saturated.iter().map(|cell| format!("converter {cell} at the end of its range")),
+        );
+        findings
+    }
 }
 
 /// The sensitivities of a run to the changes: block by block, cell by cell, all drives then all offsets.
@@ -241,7 +274,12 @@ pub fn sentinel(
         .ok_or_else(|| uncalibrated("its sentinel run tells nothing".into()))?;
     let saturated: Vec<usize> =
         (0..bench.info.cells).filter(|cell| trace.saturated[*cell] > 0).collect();
-    Ok(Verdict { drifted: verdict.drifted || !saturated.is_empty(), saturated, ..verdict })
+    Ok(Verdict {
+        drifted: verdict.drifted || !saturated.is_empty(),
+        saturated,
+        ticks: bench.ticks,
+        ..verdict
+    })
 }
 
 fn judge(design: &Design, codes: &[i16], calibration: &Calibration) -> Option<Verdict> {
@@ -283,5 +321,6 @@ fn judge(design: &Design, codes: &[i16], calibration: &Calibration) -> Option<Ve
         limit,
         residual,
         saturated: Vec::new(),
+        ticks: 0,
     })
 }

@@ -24,6 +24,8 @@ pub enum Source {
     Store(PathBuf),
     /// There is none.
     None,
+    /// None was looked for: the user wants none.
+    NotWanted,
 }
 
 impl fmt::Display for Source {
@@ -33,6 +35,7 @@ impl fmt::Display for Source {
             Self::Board(path) => write!(f, "board memory, file {}", path.display()),
             Self::Store(path) => write!(f, "host store, file {}", path.display()),
             Self::None => f.write_str("none"),
+            Self::NotWanted => f.write_str("none, as wanted"),
         }
     }
 }
@@ -48,6 +51,18 @@ pub struct Found {
     pub passed_over: Vec<String>,
     /// Those of them that are there and not usable: another board's, expired, damaged.
     pub unusable: Vec<String>,
+}
+
+impl Found {
+    /// None, since none was wanted.
+    pub(crate) fn not_wanted() -> Self {
+        Self {
+            calibration: None,
+            source: Source::NotWanted,
+            passed_over: Vec::new(),
+            unusable: Vec::new(),
+        }
+    }
 }
 
 /// The host's folder of calibrations: `$SPU_CALIBRATIONS`, or a folder in the platform's place for data

@@ -147,6 +147,7 @@ pub struct Characterisation {
     /// The board.
     pub board: BoardInfo,
     /// Content hash of the calibration whose values the law has; `None`: nominal values.
+    #[serde(rename = "calibration_id")]
     pub calibration: Option<u64>,
     /// Complete or cancelled; a cancelled run has the record until then.
     pub outcome: Outcome,

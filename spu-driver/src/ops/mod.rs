@@ -9,13 +9,26 @@ pub mod normality;
 pub mod propagator;
 pub mod trim;
 
+use crate::board_model::BoardModel;
 use crate::invert::{InvertOptions, Progress};
+use crate::model::CellModel;
 
 /// The options of the k-th read of an operation: noise of its own.
 fn fork(options: &InvertOptions, read: u64) -> InvertOptions {
     // An odd constant, so that small seeds of a user and small numbers of reads do not meet.
     let seed = options.seed.wrapping_add(read.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     InvertOptions { seed, ..options.clone() }
+}
+
+/// The board with the mean R and L in every cell.
+fn equal_cells(model: &BoardModel) -> BoardModel {
+    let cell = CellModel::mean(model);
+    let mut equal = model.clone();
+    for own in &mut equal.cells {
+        own.r_ohm = cell.r_ohm;
+        own.l_henry = cell.l_henry;
+    }
+    equal
 }
 
 /// Progress of one of several reads that follow each other.

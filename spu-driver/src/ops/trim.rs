@@ -28,7 +28,8 @@ pub struct Trim {
     pub bias: f64,
     /// The identity's inverse, as read.
     pub read: Inversion,
-    /// The board with these gains in its drives.
+    /// The board with these gains in its drives, and each of its draws with the gains that it would have
+    /// shown.
     board: Arc<MeasuredBoard>,
     serial: u64,
 }
@@ -62,8 +63,7 @@ impl Trim {
     ) -> Result<Self, OperationError> {
         let info = device.info().clone();
         let known = options.board(&info)?;
-        let mut model =
-            known.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
+        let model = known.map_or_else(|| BoardModel::nominal(&info), |board| board.model.clone());
         let identity = SpdMatrix::new(&Array2::eye(n), 0.0)?;
         let read = invert(device, &identity, options, progress)?;
         if read.outcome == Outcome::Cancelled {
@@ -79,11 +79,21 @@ impl Trim {
         let (value, variance) =
             jackknife(&read.inverse, &read.replicates, sum).ok_or(OperationError::Inconsistent)?;
         let squares = squares(&read.inverse);
-        for (cell, square) in model.cells.iter_mut().zip(&squares) {
-            cell.drive_ampere *= square.sqrt();
-        }
-        let id = known.map_or(0, |board| board.id);
-        let board = Arc::new(MeasuredBoard { id, model, draws: Vec::new() });
+        let trimmed = |model: &BoardModel, squares: &[f64]| {
+            let mut model = model.clone();
+            for (cell, square) in model.cells.iter_mut().zip(squares) {
+                cell.drive_ampere *= square.max(0.0).sqrt();
+            }
+            model
+        };
+        let draws = known.map_or(&[][..], |board| &board.draws).iter().zip(&read.systematic.draws);
+        let draws = draws
+            .map(|(draw, change)| trimmed(draw, &(&read.inverse - off + change).diag().to_vec()));
+        let board = Arc::new(MeasuredBoard {
+            id: known.map_or(0, |board| board.id),
+            model: trimmed(&model, &squares),
+            draws: draws.collect(),
+        });
         Ok(Self { squares, variance, bias: raw - value, read, board, serial: info.serial })
     }
 

@@ -42,6 +42,10 @@ pub(super) fn usable(device: &mut dyn Device) -> Outcome {
     Ok(())
 }
 
+/// What a busy computer may add to a call that would go on for hours. How exactly calls end, the schedules of
+/// faults check in virtual time.
+const BUSY: Duration = Duration::from_secs(10);
+
 pub(super) fn deadline(bench: &Bench) -> Outcome {
     let mut lease = bench.device()?;
     let device = lease.board();
@@ -53,7 +57,7 @@ pub(super) fn deadline(bench: &Bench) -> Outcome {
         let result = device.acquire(&plan, &mut NullSink, Deadline::after(allowed));
         let took = start.elapsed();
         assert!(matches!(result, Err(Error::Timeout { op: "acquire", .. })), "{result:?}");
-        assert!(took >= allowed && took < allowed + Duration::from_secs(1), "took {took:?}");
+        assert!(took >= allowed && took < allowed + BUSY, "took {took:?}");
         usable(device)?;
     }
     Ok(())
@@ -77,7 +81,7 @@ pub(super) fn cancel(bench: &Bench) -> Outcome {
         canceller.join().expect("the canceller does not panic");
         device.cancel_handle().clear();
         assert_eq!(report.outcome, Ended::Cancelled);
-        assert!(took < Duration::from_secs(2), "took {took:?}");
+        assert!(took < BUSY, "took {took:?}");
         assert!(report.kept > 0 && report.kept < u64::from(u32::MAX));
         let measured = report.moments.expect("planned moments");
         assert_eq!(measured.count, report.kept);

@@ -24,7 +24,8 @@
 //! the same board: `X_ii` is the square of cell i's gain. The drives of the second read, of A, are
 //! set to make up for these gains, and its read-out goes by them. To first order this subtracts
 //! `Σ ln X_ii`, whose noise is in the error bar; the price is half of the samples. It takes all of a cell's
-//! gain for its drive's: that of its converter too.
+//! gain for its drive's: that of its converter too. A board whose parts were measured needs no reference: its
+//! read finds again what is known, and adds its noise.
 //!
 //! **Integration** (thermodynamic integration: Kirkwood 1935; on such boards Aifer et al., arXiv
 //! 2308.05660). On the path `A(t) = (1 − t) A + t b I`, every point of which a board that holds A holds
@@ -55,6 +56,7 @@ use crate::linalg::symmetric_eigen;
 use crate::matrix::SpdMatrix;
 use crate::plan::DEFAULT_SAMPLES;
 use crate::stats::{CONFIDENCE, Replicates, student_quantile};
+use crate::systematic::interval;
 
 /// Most points of the quadrature.
 pub const MAX_NODES: u32 = 64;
@@ -83,6 +85,12 @@ pub struct LogDet {
     pub standard_error: f64,
     /// Half width of its 95 % interval, by Student's t: statistical only.
     pub half_width: f64,
+    /// Standard deviation that the calibration's own uncertainty leaves in it. `None` without calibration:
+    /// then deviations of the board from the values that were used are in no interval.
+    pub calibration_error: Option<f64>,
+    /// Half width of the 95 % interval that holds the statistical error, what the calibration leaves open, and
+    /// the known errors of quantisation and quadrature.
+    pub interval: f64,
     /// How it was read.
     pub method: LogDetMethod,
     /// Bias by the finite sample that was taken off, by the jackknife; 0 for the integration.
@@ -140,11 +148,14 @@ pub fn logdet(
 
 fn by_covariance(a: &SpdMatrix, read: Inversion) -> Result<LogDet, OperationError> {
     let found = Found::of(&read)?;
-    let dof = read.replicates.len().saturating_sub(1);
+    let dof = read.replicates.len() as f64 - 1.0;
+    let errors = Errors::of(&[found.variance], &[dof], &found.draws, found.quantisation);
     Ok(LogDet {
         value: found.value,
-        standard_error: found.variance.sqrt(),
-        half_width: student_quantile(dof, CONFIDENCE) * found.variance.sqrt(),
+        standard_error: errors.standard_error,
+        half_width: errors.half_width,
+        calibration_error: errors.calibration,
+        interval: errors.interval,
         method: LogDetMethod::Covariance,
         bias: found.bias,
         bias_planned: found.bias_planned,
@@ -171,11 +182,13 @@ fn by_reference(
     let (bias, variance, squares) = (trim.bias, trim.variance, trim.squares);
     let reads = vec![read, trim.read];
     let dofs: Vec<f64> = reads.iter().map(|read| read.replicates.len() as f64 - 1.0).collect();
-    let (standard_error, half_width) = combined(&[found.variance, variance], &dofs);
+    let errors = Errors::of(&[found.variance, variance], &dofs, &found.draws, found.quantisation);
     Ok(LogDet {
         value: found.value - bias,
-        standard_error,
-        half_width,
+        standard_error: errors.standard_error,
+        half_width: errors.half_width,
+        calibration_error: errors.calibration,
+        interval: errors.interval,
         method: LogDetMethod::Reference,
         bias: found.bias + bias,
         bias_planned,
@@ -212,7 +225,7 @@ fn by_integration(
     let quadrature =
         start - rule.iter().map(|(t, weight)| weight * spectrum(*t)).sum::<f64>() - digital;
     let trace = |x: &Array2<f64>| (x * &slope).sum();
-    let (mut value, mut quantisation) = (start, 0.0);
+    let (mut value, mut quantisation, mut draws) = (start, 0.0, Vec::new());
     let (mut reads, mut variances, mut dofs) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (t, weight)) in rule.iter().enumerate() {
         let at = a.entries() * (1.0 - t) + &identity * (t * b);
@@ -220,17 +233,23 @@ fn by_integration(
         let read = part(device, &at, index as u64, u64::from(nodes), options, progress)?;
         value -= weight * trace(&read.inverse);
         quantisation -= weight * trace(&read.systematic.quantisation);
+        draws.resize(read.systematic.draws.len(), 0.0);
+        for (sum, draw) in draws.iter_mut().zip(&read.systematic.draws) {
+            *sum -= weight * trace(draw);
+        }
         let batches = read.replicates.values().iter().map(trace);
         let (_, variance) = mean_and_variance(&batches.collect::<Vec<f64>>());
         variances.push(weight * weight * variance);
         dofs.push(read.replicates.len() as f64 - 1.0);
         reads.push(read);
     }
-    let (standard_error, half_width) = combined(&variances, &dofs);
+    let errors = Errors::of(&variances, &dofs, &draws, quantisation + quadrature);
     Ok(LogDet {
         value,
-        standard_error,
-        half_width,
+        standard_error: errors.standard_error,
+        half_width: errors.half_width,
+        calibration_error: errors.calibration,
+        interval: errors.interval,
         method: LogDetMethod::Integration { nodes },
         bias: 0.0,
         bias_planned: 0.0,
@@ -279,6 +298,8 @@ struct Found {
     bias: f64,
     bias_planned: f64,
     quantisation: f64,
+    /// What each draw of the calibration would change.
+    draws: Vec<f64>,
 }
 
 impl Found {
@@ -288,7 +309,11 @@ impl Found {
         let (value, variance) = jackknife(&read.inverse, &read.replicates, minus)
             .ok_or(OperationError::Inconsistent)?;
         let wanted = &read.inverse - &read.systematic.quantisation;
+        let draws = read.systematic.draws.iter().map(|change| {
+            minus(&(&read.inverse + change)).map_or(f64::INFINITY, |value| value - raw)
+        });
         Ok(Self {
+            draws: draws.collect(),
             value,
             variance,
             bias: raw - value,
@@ -326,14 +351,31 @@ fn mean_and_variance(values: &[f64]) -> (f64, f64) {
     (mean, square / (k * (k - 1.0)))
 }
 
-/// Standard error and half width of the 95 % interval of a sum of independent terms, with Welch and
-/// Satterthwaite's degrees of freedom.
-fn combined(variances: &[f64], dofs: &[f64]) -> (f64, f64) {
-    let variance: f64 = variances.iter().sum();
-    let terms = variances.iter().zip(dofs).map(|(variance, dof)| variance * variance / dof);
-    let dof = (variance * variance / terms.sum::<f64>()).floor().max(1.0);
-    let error = variance.sqrt();
-    (error, student_quantile(dof as usize, CONFIDENCE) * error)
+/// Errors of a sum of independent terms.
+struct Errors {
+    standard_error: f64,
+    half_width: f64,
+    calibration: Option<f64>,
+    interval: f64,
+}
+
+impl Errors {
+    /// By the terms' variances, with Welch and Satterthwaite's degrees of freedom; by what each draw of the
+    /// calibration would change; and by a known error.
+    fn of(variances: &[f64], dofs: &[f64], draws: &[f64], known: f64) -> Self {
+        let variance: f64 = variances.iter().sum();
+        let terms = variances.iter().zip(dofs).map(|(variance, dof)| variance * variance / dof);
+        let dof = (variance * variance / terms.sum::<f64>()).floor().max(1.0);
+        let error = variance.sqrt();
+        let square = draws.iter().map(|x| x * x).sum::<f64>() / draws.len() as f64;
+        let calibration = (!draws.is_empty()).then_some(square.sqrt());
+        Self {
+            standard_error: error,
+            half_width: student_quantile(dof as usize, CONFIDENCE) * error,
+            calibration,
+            interval: interval(known, error.hypot(calibration.unwrap_or(0.0)), dof),
+        }
+    }
 }
 
 /// `log det` of a symmetric positive definite matrix; `None` of any other.

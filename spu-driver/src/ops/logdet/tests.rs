@@ -2,6 +2,7 @@ use super::*;
 use crate::invert::Quiet;
 use crate::open;
 use crate::plan::Budget;
+use crate::testing::{calibrated, median};
 
 /// False-alarm rate of each comparison below.
 const FALSE_ALARM: f64 = 1e-6;
@@ -118,4 +119,51 @@ fn a_quadrature_without_points_is_refused() {
         let error = logdet(device.as_mut(), &laplacian(2), method, &options(9, 1), &Quiet);
         assert!(error.unwrap_err().to_string().contains("points of a quadrature"));
     }
+}
+
+/// Eight boards, each calibrated and not, by every method. With a calibration the result is off by no
+/// more than its errors say (false-alarm rate 1e-6 over all of a method), most intervals of 95 % hold the
+/// digital value (6 or more of 8 miss by chance with a probability of 4e-7), and the error is a fraction of
+/// that of a board taken for nominal. Fixed seeds.
+#[test]
+fn calibration_takes_off_what_the_board_adds() {
+    let a = laplacian(5);
+    let methods =
+        [LogDetMethod::Covariance, LogDetMethod::Reference, LogDetMethod::Integration { nodes: 3 }];
+    let (mut errors, mut plain) = (vec![Vec::new(); 3], Vec::new());
+    let mut misses = [0; 3];
+    for seed in 1..=4 {
+        for profile in ["rev-a", "rev-b"] {
+            let uri = format!("sim:profile={profile},seed={seed}");
+            let measured = calibrated(&uri);
+            let budget = options(30_000, seed);
+            let known = InvertOptions { measured, ..budget.clone() };
+            for (k, method) in methods.into_iter().enumerate() {
+                let found = read(&uri, &a, method, &known);
+                let off = found.value - found.digital;
+                let systematic = found.calibration_error.unwrap();
+                let sigma = found.standard_error.hypot(systematic);
+                let known = found.quantisation + found.quadrature;
+                let limit = student_quantile(63, 1.0 - FALSE_ALARM / 8.0);
+                assert!(
+                    (off - known).abs() < limit * sigma,
+                    "{uri} {method:?}: {off}, {known}, {sigma}"
+                );
+                assert!(systematic > 0.0 && systematic < found.standard_error, "{systematic}");
+                assert!(found.interval >= found.half_width);
+                misses[k] += i32::from(off.abs() > found.interval);
+                errors[k].push((off - known).abs());
+            }
+            let found = read(&uri, &a, LogDetMethod::Covariance, &budget);
+            assert_eq!(found.calibration_error, None);
+            plain.push((found.value - found.digital - found.quantisation).abs());
+        }
+    }
+    let calibrated: Vec<f64> = errors.into_iter().map(median).collect();
+    let plain = median(plain);
+    println!(
+        "median error: calibrated {calibrated:?}, uncalibrated {plain:.3}; misses {misses:?} of 8"
+    );
+    assert!(misses.iter().all(|count| *count < 6), "{misses:?}");
+    assert!(calibrated.iter().all(|error| *error < 0.4 * plain), "{calibrated:?} {plain}");
 }

@@ -36,11 +36,17 @@
 //! (here by the sampled law, so that the staircase of the drive goes as well). That is digital work with
 //! the eigenvectors of A, as much as a digital solution takes; [`Lyapunov::solution`] has it applied,
 //! [`Lyapunov::board_solution`] has not, and [`Lyapunov::correction`] says how much it is.
+//!
+//! On a board whose parts were measured, cells have R, L and drive of their own, and no factors do. Then
+//! the covariance S of the currents whose law gives the measured `Σ_vv` is found first, by iteration: the
+//! law of equal cells, whose modes stand alone, inverts that of the board to some per cent in each step.
+//! With equal cells S comes out in one step, and the solution is the one above.
 
-use ndarray::{Array2, ArrayRef2, s};
+use ndarray::{Array1, Array2, ArrayRef2, s};
 use spu_protocol::code::GainCode;
 
-use crate::board_model::BoardModel;
+use super::equal_cells;
+use crate::board_model::{BoardModel, CellValues, Law};
 use crate::device::{BoardInfo, Device, Moments, Outcome};
 use crate::error::Error;
 use crate::invert::{InvertOptions, Ledger, OperationError, Progress, Run, batches};
@@ -50,6 +56,12 @@ use crate::model::CellModel;
 use crate::plan::InversionPlan;
 use crate::readout::{ReadOut, Unreadable};
 use crate::stats::Replicates;
+use crate::systematic::{Systematic, capacitance_of, deviation};
+
+/// Relative change below which the iteration for unequal cells has converged.
+const CONVERGED: f64 = 1e-11;
+/// Most of its steps: each leaves some per cent of the error.
+const MAX_STEPS: usize = 100;
 
 /// A solution of a Lyapunov equation, read from a board.
 #[derive(Debug, Clone)]
@@ -58,6 +70,11 @@ pub struct Lyapunov {
     pub solution: Array2<f64>,
     /// Half widths of its 95 % intervals, entry by entry: statistical only.
     pub half_widths: Array2<f64>,
+    /// What more samples do not remove; quantisation is that of banks and gain codes.
+    pub systematic: Systematic,
+    /// Half widths of 95 % intervals that hold the statistical error, what the calibration leaves open and
+    /// the known error of quantisation.
+    pub intervals: Array2<f64>,
     /// What the board itself solves, `A X + X A + γ [A, [A, X]] = diag(q)`, in the same units.
     pub board_solution: Array2<f64>,
     /// γ, per unit of A.
@@ -76,7 +93,8 @@ pub struct Lyapunov {
     pub replicates: Replicates,
     /// The same by the sampled law of the board's model as programmed (digital), in V².
     pub reference: Array2<f64>,
-    /// Largest distance of an entry of `covariance` to `reference`, in standard errors.
+    /// Largest distance of an entry of `covariance` to `reference`, in standard deviations by samples and
+    /// calibration.
     pub largest_z: f64,
     /// How the board was set; D = I.
     pub plan: InversionPlan,
@@ -131,26 +149,46 @@ pub fn lyapunov(
     let mut run = Run { device, options, fresh: true, ledger: Ledger::new(info.cells) };
     let gain = run.set_gain(&plan, &info, &model)?;
     let record = run.measure(&plan, wanted, 0, plan.samples, progress)?;
-    let law = BoardLaw::new(&plan, &info, &model, gain);
     let whole = record.whole();
+    let law = BoardLaw::new(&plan, &info, &model, gain, q);
     let covariance = law.read(&whole)?;
     let left_out = record.batches.iter().map(|batch| law.readout.covariance(&whole.without(batch)));
     let left_out: Vec<Array2<f64>> = left_out.collect();
     let replicates = Replicates::jackknife(&covariance, &left_out);
     let reference = law.reference();
-    let z = (&covariance - &reference) / replicates.variance().mapv(f64::sqrt);
-    let unit = law.unit(q, plan.farads);
-    let solution = law.plain(&covariance) * unit;
-    let parts: Vec<Array2<f64>> = left_out.iter().map(|part| law.plain(part) * unit).collect();
+    let currents = law.currents(&covariance)?;
+    let solution = law.solution(&currents);
+    // To first order in how cells differ.
+    let part = |part: &Array2<f64>| {
+        law.solution(&(&currents + &law.currents_of_equal_cells(&(part - &covariance))))
+    };
+    let parts: Vec<Array2<f64>> = left_out.iter().map(part).collect();
     let of_solution = Replicates::jackknife(&solution, &parts);
-    let board_solution = &covariance * unit;
-    let scale = q.iter().sum::<f64>() / law.squares().iter().sum::<f64>();
+    let wanted = digital(a.entries(), q);
+    let quantisation = law.programmed() - &wanted;
+    let (mut draws, mut covariances) = (Vec::new(), Vec::new());
+    for draw in measured.iter().flat_map(|board| &board.draws) {
+        let here = BoardLaw::new(&plan, &info, draw, gain, q);
+        let seen = here.read(&whole)?;
+        let solved = here.solution(&here.currents(&seen)?) - (here.programmed() - &wanted);
+        draws.push(solved - (&solution - &quantisation));
+        covariances.push((seen - here.reference()) - (&covariance - &reference));
+    }
+    let systematic = Systematic::new(quantisation, draws);
+    let mut variance = replicates.variance();
+    if let Some(sd) = deviation(&covariances) {
+        variance += &(&sd * &sd);
+    }
+    let z = (&covariance - &reference) / variance.mapv(f64::sqrt);
+    let board_solution = &covariance * law.unit();
     Ok(Lyapunov {
         half_widths: of_solution.half_widths(),
+        intervals: systematic.intervals(&of_solution),
+        systematic,
         gamma: plan.farads * law.cell.r_ohm.powi(2) / (2.0 * law.cell.l_henry),
         correction: relative_error(&board_solution, &solution),
-        applied: law.squares().iter().map(|square| square * scale).collect(),
-        digital: digital(a.entries(), q),
+        applied: law.applied(),
+        digital: wanted,
         statistical_error: of_solution.squared_error().sqrt() / frobenius(&solution),
         solution,
         board_solution,
@@ -219,34 +257,47 @@ struct BoardLaw {
     readout: ReadOut,
     model: BoardModel,
     cell: CellModel,
-    capacitance: Array2<f64>,
+    law: Law,
+    /// Capacitances of the modes, in farads, and their vectors.
+    values: Array1<f64>,
     vectors: Array2<f64>,
-    /// For each pair of modes, `A X + X A = Q` over what the board gives.
-    factors: Array2<f64>,
+    /// What equal cells show of currents whose covariance is 1 in each pair of modes.
+    answers: Array2<f64>,
+    /// Farads per unit of A.
+    farads: f64,
+    /// q per A² of currents.
+    per_square: f64,
 }
 
 impl BoardLaw {
-    fn new(plan: &InversionPlan, info: &BoardInfo, model: &BoardModel, gain: GainCode) -> Self {
+    fn new(
+        plan: &InversionPlan,
+        info: &BoardInfo,
+        model: &BoardModel,
+        gain: GainCode,
+        q: &[f64],
+    ) -> Self {
         let first = model.first(plan.n);
         let cell = CellModel::mean(&first);
         let n = plan.n;
-        let values: Vec<f64> = plan.modes.iter().map(|mode| mode.c).collect();
+        let capacitance = capacitance_of(plan, model);
+        let (values, vectors) = crate::linalg::symmetric_eigen(&capacitance);
         // A current that is 1 in every mode's coordinate shows the answer of every pair of modes.
-        let all = product(&plan.vectors, &Array2::ones((n, 1)));
-        let equal = equal_cells(&first, &cell);
-        let state = equal.law(&plan.capacitance).covariance_driven(&all);
-        let volts = state.slice(s![..n, ..n]).to_owned();
-        let answer = turned(&volts, &plan.vectors);
-        let factors = Array2::from_shape_fn((n, n), |(k, l)| {
-            cell.r_ohm * cell.period_s / ((values[k] + values[l]) * answer[[k, l]])
-        });
+        let all = product(&vectors, &Array2::ones((n, 1)));
+        let state = equal_cells(&first).law(&capacitance).covariance_of(&product(&all, &all.t()));
+        let answers = turned(&state.slice(s![..n, ..n]).to_owned(), &vectors);
+        let readout = ReadOut::new(plan, info, model, gain);
+        let squares: f64 = readout.sigma().iter().map(|sigma| sigma * sigma).sum();
         Self {
-            readout: ReadOut::new(plan, info, model, gain),
+            law: first.law(&capacitance),
+            readout,
             model: first,
             cell,
-            capacitance: plan.capacitance.clone(),
-            vectors: plan.vectors.clone(),
-            factors,
+            values,
+            vectors,
+            answers,
+            farads: plan.farads,
+            per_square: q.iter().sum::<f64>() / squares,
         }
     }
 
@@ -258,11 +309,15 @@ impl BoardLaw {
         if cells.is_empty() { Ok(covariance) } else { Err(Unreadable::NoSignal { cells }.into()) }
     }
 
-    /// Covariance of the voltages by the sampled law, in V².
-    fn reference(&self) -> Array2<f64> {
+    /// Covariance of the voltages, in V², that currents of this covariance, in A², make.
+    fn volts(&self, currents: &Array2<f64>) -> Array2<f64> {
         let n = self.model.cell_count();
-        let all = self.model.law(&self.capacitance).covariance(self.readout.sigma());
-        all.slice(s![..n, ..n]).to_owned()
+        self.law.covariance_of(currents).slice(s![..n, ..n]).to_owned()
+    }
+
+    /// By the sampled law as programmed, in V².
+    fn reference(&self) -> Array2<f64> {
+        self.volts(&Array2::from_diag(&ndarray::ArrayView1::from(&self.squares())))
     }
 
     /// σ² of each cell, in A².
@@ -270,26 +325,55 @@ impl BoardLaw {
         self.readout.sigma().iter().map(|sigma| sigma * sigma).collect()
     }
 
+    /// q as applied.
+    fn applied(&self) -> Vec<f64> {
+        self.squares().iter().map(|square| square * self.per_square).collect()
+    }
+
+    /// Solution for the A and q that the codes hold (digital).
+    fn programmed(&self) -> Array2<f64> {
+        let q = self.applied();
+        let right = Array2::from_diag(&ndarray::ArrayView1::from(&q));
+        in_modes(&right, &self.vectors, |k, l| self.farads / (self.values[k] + self.values[l]))
+    }
+
     /// What turns V² into units of q over units of A: `C Σ + Σ C = R h diag(σ²)`, `C = s A`.
-    fn unit(&self, q: &[f64], farads: f64) -> f64 {
-        let per_square = q.iter().sum::<f64>() / self.squares().iter().sum::<f64>();
-        farads * per_square / (self.cell.r_ohm * self.cell.period_s)
+    fn unit(&self) -> f64 {
+        self.farads * self.per_square / (self.cell.r_ohm * self.cell.period_s)
     }
 
-    /// The covariance that cells without inductors and with white noise would have.
-    fn plain(&self, covariance: &Array2<f64>) -> Array2<f64> {
-        in_modes(covariance, &self.vectors, |k, l| self.factors[[k, l]])
+    /// Covariance of the currents, in A², that give equal cells this covariance of voltages, in V².
+    fn currents_of_equal_cells(&self, covariance: &Array2<f64>) -> Array2<f64> {
+        in_modes(covariance, &self.vectors, |k, l| 1.0 / self.answers[[k, l]])
     }
-}
 
-/// The board with the mean R and L in every cell.
-fn equal_cells(model: &BoardModel, cell: &CellModel) -> BoardModel {
-    let mut equal = model.clone();
-    for own in &mut equal.cells {
-        own.r_ohm = cell.r_ohm;
-        own.l_henry = cell.l_henry;
+    /// The same of these cells.
+    fn currents(&self, covariance: &Array2<f64>) -> Result<Array2<f64>, OperationError> {
+        let mut currents = self.currents_of_equal_cells(covariance);
+        let first = &self.model.cells[0];
+        let alike = |cell: &CellValues| (cell.r_ohm, cell.l_henry) == (first.r_ohm, first.l_henry);
+        if self.model.cells.iter().all(alike) {
+            return Ok(currents);
+        }
+        for _ in 0..MAX_STEPS {
+            let missing = self.currents_of_equal_cells(&(covariance - &self.volts(&currents)));
+            currents += &missing;
+            let left = frobenius(&missing) / frobenius(&currents);
+            if left < CONVERGED {
+                return Ok(currents);
+            }
+            if !left.is_finite() {
+                break;
+            }
+        }
+        Err(OperationError::Inconsistent)
     }
-    equal
+
+    /// `A X + X A = S`, S the covariance of the currents in units of q.
+    fn solution(&self, currents: &Array2<f64>) -> Array2<f64> {
+        let unit = self.farads * self.per_square;
+        in_modes(currents, &self.vectors, |k, l| unit / (self.values[k] + self.values[l]))
+    }
 }
 
 #[cfg(test)]

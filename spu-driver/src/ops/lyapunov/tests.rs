@@ -3,6 +3,7 @@ use crate::invert::Quiet;
 use crate::open;
 use crate::plan::Budget;
 use crate::stats::student_quantile;
+use crate::testing::{calibrated, median};
 
 const Q: [f64; 6] = [1.0, 0.2, 0.6, 0.05, 0.9, 0.4];
 
@@ -93,4 +94,73 @@ fn what_is_not_an_equation_is_refused() {
     assert!(reasons(&[1.0; 5]).contains("5 entries for 6 rows"));
     assert!(reasons(&[1.0, 1.0, -0.5, 1.0, 1.0, 1.0]).contains("q[2] is -0.5"));
     assert!(reasons(&[0.0; 6]).contains("q is zero"));
+}
+
+/// Six boards, each calibrated and not. Calibrated, every entry is off the digital solution by no more than
+/// statistics, calibration and known quantisation say (false-alarm rate 1e-6 over all entries of all boards,
+/// Bonferroni), and the covariance is that of the measured law. The error is a fraction of that of a board
+/// taken for nominal. Fixed seeds.
+#[test]
+fn calibration_takes_off_what_the_board_adds() {
+    let a = matrix();
+    let (mut known_errors, mut plain_errors) = (Vec::new(), Vec::new());
+    let mut misses = Vec::new();
+    for (profile, seed) in
+        (1..=3).flat_map(|seed| ["rev-a", "rev-b"].map(|profile| (profile, seed)))
+    {
+        let uri = format!("sim:profile={profile},seed={seed}");
+        let run = |options: &InvertOptions| {
+            lyapunov(open(&uri).unwrap().as_mut(), &a, &Q, options, &Quiet).unwrap()
+        };
+        let plain = run(&options(150_000, seed));
+        let found = run(&InvertOptions { measured: calibrated(&uri), ..options(150_000, seed) });
+        let limit = student_quantile(63, 1.0 - 1e-6 / (21.0 * 6.0));
+        let calibration = found.systematic.calibration.as_ref().unwrap();
+        let off = &found.solution - &found.digital;
+        let statistical = &found.half_widths / student_quantile(63, 0.95);
+        let clean = &off - &found.systematic.quantisation;
+        let mut missed = 0;
+        for (at, clean) in clean.indexed_iter() {
+            let sigma = statistical[at].hypot(calibration[at]);
+            assert!(clean.abs() < limit * sigma, "{uri} {at:?}: {clean} ± {sigma}");
+            missed += i32::from(at.0 <= at.1 && off[at].abs() > found.intervals[at]);
+        }
+        misses.push(missed);
+        assert!(found.largest_z < limit, "{uri}: {}", found.largest_z);
+        let size = frobenius(&found.digital);
+        assert!(frobenius(calibration) < 0.5 * found.statistical_error * size);
+        known_errors.push(frobenius(&clean) / size);
+        let clean = &plain.solution - &plain.digital - &plain.systematic.quantisation;
+        plain_errors.push(frobenius(&clean) / size);
+        assert!(plain.systematic.calibration.is_none());
+    }
+    let (known, plain) = (median(known_errors), median(plain_errors));
+    println!(
+        "median error: calibrated {known:.4}, uncalibrated {plain:.4}; misses {misses:?} of 21"
+    );
+    // That 11 or more of 21 miss has a probability of at most 21 · 5 % / 11 on each board, however entries
+    // hang together (Markov); on all six of them, 8e-7.
+    assert!(misses.iter().any(|count| *count < 11), "{misses:?}");
+    assert!(known < 0.3 * plain, "{known} {plain}");
+}
+
+/// Cells of unlike R and L: the currents behind a covariance are found again, for drives that differ and
+/// hang together.
+#[test]
+fn currents_of_unlike_cells_are_found() {
+    let info = open("sim:profile=rev-b").unwrap().info().clone();
+    let mut model = BoardModel::nominal(&info);
+    for (i, cell) in model.cells.iter_mut().enumerate() {
+        cell.r_ohm *= 1.0 + 0.04 * (i as f64 - 3.0);
+        cell.l_henry *= 1.0 - 0.03 * ((i * i) as f64 % 5.0 - 2.0);
+    }
+    let plan = InversionPlan::unscaled(&matrix(), &info, &model, &Budget::default()).unwrap();
+    let law = BoardLaw::new(&plan, &info, &model, GainCode(4096), &Q);
+    let currents = Array2::from_shape_fn((6, 6), |(i, j)| {
+        if i == j { 1.0 + 0.2 * i as f64 } else { 0.3 / (1.0 + (i + j) as f64) }
+    });
+    let found = law.currents(&law.volts(&currents)).unwrap();
+    assert!(relative_error(&found, &currents) < 1e-9, "{}", relative_error(&found, &currents));
+    let first = law.currents_of_equal_cells(&law.volts(&currents));
+    assert!(relative_error(&first, &currents) > 0.01);
 }

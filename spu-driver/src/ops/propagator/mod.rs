@@ -20,6 +20,10 @@
 //! [`Lag::overdamped_distance`] says how far. The board is programmed without scaling, so A must be
 //! diagonally dominant, with off-diagonals as the couplings' signs allow.
 //!
+//! What is read is the propagator of this board as it is programmed. Converter gains enter it, as those of a
+//! calibration where there is one; unequal R and L are in it, and [`Lag::asked_distance`] says how far they and
+//! the banks' quantisation put it from f(A).
+//!
 //! The device streams ADC codes. The host multiplies and sums them (a correlator; digital), and divides
 //! by K(0).
 
@@ -29,6 +33,7 @@ use ndarray::{Array2, s};
 use spu_protocol::code::GainCode;
 
 use self::correlator::{Correlator, LagSums};
+use super::equal_cells;
 use crate::board_model::BoardModel;
 use crate::device::{BoardInfo, Device, Outcome};
 use crate::error::Error;
@@ -41,6 +46,7 @@ use crate::model::CellModel;
 use crate::plan::{Budget, InversionPlan};
 use crate::readout::{ReadOut, Unreadable};
 use crate::stats::Replicates;
+use crate::systematic::{Systematic, capacitance_of, deviation};
 
 /// Most lags of one run.
 pub const MAX_LAGS: usize = 64;
@@ -62,10 +68,18 @@ pub struct Lag {
     pub half_widths: Array2<f64>,
     /// Jackknife over batches.
     pub replicates: Replicates,
+    /// Standard deviation that the calibration's own uncertainty (that of its converter gains) leaves in each
+    /// entry. `None` without calibration: then gains that differ are in no interval.
+    pub calibration: Option<Array2<f64>>,
+    /// Half widths of 95 % intervals that hold the statistical error and what the calibration leaves open.
+    pub intervals: Array2<f64>,
     /// The same by the sampled law of the board's model as programmed (digital).
     pub reference: Array2<f64>,
-    /// Largest distance of an entry to `reference`, in standard errors.
+    /// Largest distance of an entry to `reference`, in standard deviations by samples and calibration.
     pub largest_z: f64,
+    /// Relative Frobenius distance of `reference` to the propagator of equal cells that hold A itself:
+    /// quantisation of the banks and spread of the parts, as far as they are known (digital).
+    pub asked_distance: f64,
     /// `τ/(R s)`, in units of A: the time of the exponential `exp(−t A⁻¹)` of the overdamped limit.
     pub exponent: f64,
     /// Relative Frobenius distance of `reference` to that exponential (digital).
@@ -148,39 +162,57 @@ pub fn propagator(
         }
     }
     let view = View::new(&plan, &info, &model, gain);
-    let zero = view.volts(&whole[0], true);
-    view.check(&zero)?;
-    let mut found = Vec::new();
-    for (index, ticks) in lags.iter().enumerate() {
-        let at = |sums: &[LagSums]| view.propagator(&sums[0], &sums[index + 1]);
-        let value = at(&whole);
+    view.check(&view.volts(&whole[0], true))?;
+    let draws: Vec<View> = measured
+        .iter()
+        .flat_map(|board| &board.draws)
+        .map(|draw| View::new(&plan, &info, draw, gain))
+        .collect();
+    let asked = view.of_equal_cells(&(a.entries() * plan.farads));
+    let found = lags.iter().enumerate().map(|(index, ticks)| {
+        let at = |view: &View, sums: &[LagSums]| view.propagator(&sums[0], &sums[index + 1]);
+        let value = at(&view, &whole);
         let left_out: Vec<Array2<f64>> = sums
             .iter()
             .map(|batch| {
                 let rest: Vec<LagSums> =
                     whole.iter().zip(batch).map(|(all, part)| all.without(part)).collect();
-                at(&rest)
+                at(&view, &rest)
             })
             .collect();
         let replicates = Replicates::jackknife(&value, &left_out);
-        let deviations = replicates.variance().mapv(f64::sqrt);
         let reference = view.reference(*ticks);
-        let z = (&value - &reference) / &deviations;
+        let off = &value - &reference;
+        let mut variance = replicates.variance();
+        let changes: Vec<Array2<f64>> =
+            draws.iter().map(|draw| at(draw, &whole) - draw.reference(*ticks) - &off).collect();
+        if let Some(sd) = deviation(&changes) {
+            variance += &(&sd * &sd);
+        }
+        let z = &off / &variance.mapv(f64::sqrt);
+        let systematic = Systematic::new(
+            Array2::zeros(value.dim()),
+            draws.iter().map(|draw| at(draw, &whole) - &value).collect(),
+        );
         let exponent = f64::from(*ticks) * view.model.period_s / (view.cell.r_ohm * plan.farads);
         let limit = exponential(&(solve(a.entries(), &Array2::eye(plan.n)) * -exponent));
-        found.push(Lag {
+        Lag {
             ticks: *ticks,
             seconds: f64::from(*ticks) * view.model.period_s,
             covariance: view.volts(&whole[index + 1], false),
             half_widths: replicates.half_widths(),
+            intervals: systematic.intervals(&replicates),
+            calibration: systematic.calibration,
             replicates,
             largest_z: z.iter().fold(0.0, |most, z| z.abs().max(most)),
             exponent,
             overdamped_distance: relative_error(&reference, &limit),
+            asked_distance: relative_error(&reference, &asked.reference(*ticks)),
             propagator: value,
             reference,
-        });
-    }
+        }
+    });
+    let found = found.collect();
     Ok(Propagator {
         lags: found,
         gain,
@@ -251,11 +283,21 @@ struct View {
 
 impl View {
     fn new(plan: &InversionPlan, info: &BoardInfo, model: &BoardModel, gain: GainCode) -> Self {
-        let first = model.first(plan.n);
-        let law = first.law(&plan.capacitance);
         let readout = ReadOut::new(plan, info, model, gain);
-        let covariance = law.covariance(readout.sigma());
-        Self { cell: CellModel::mean(&first), model: first, phi: law.phi, covariance }
+        Self::of(model.first(plan.n), &capacitance_of(plan, model), readout.sigma())
+    }
+
+    /// Cells that hold this capacitance matrix and have noise currents of these root mean squares.
+    fn of(model: BoardModel, capacitance: &Array2<f64>, sigma: &[f64]) -> Self {
+        let law = model.law(capacitance);
+        let covariance = law.covariance(sigma);
+        Self { cell: CellModel::mean(&model), model, phi: law.phi, covariance }
+    }
+
+    /// The mean of these cells, as many, with this capacitance matrix.
+    fn of_equal_cells(&self, capacitance: &Array2<f64>) -> Self {
+        let sigma = vec![1.0; self.model.cell_count()];
+        Self::of(equal_cells(&self.model), capacitance, &sigma)
     }
 
     /// Covariance in V². A code's rounding (1/12 LSB², uniform) goes off where it meets itself.

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::invert::Quiet;
 use crate::linalg::{from_eigen, symmetric_eigen};
 use crate::open;
 use crate::stats::student_quantile;
+use crate::testing::{calibrated, median, true_model};
 
 fn matrix() -> SpdMatrix {
     let a = Array2::from_shape_fn((5, 5), |(i, j)| match i.abs_diff(j) {
@@ -89,4 +92,49 @@ fn lags_are_checked() {
     let skew = SpdMatrix::new(&ndarray::array![[1.0, -1.1], [-1.1, 4.0]], 0.0).unwrap();
     let error = propagator(device.as_mut(), &skew, &[4], &options(1000, 1), &Quiet).unwrap_err();
     assert!(error.to_string().contains("row 0 is not diagonally dominant"), "{error}");
+}
+
+/// Six boards, each calibrated and not, against the propagator that the true parts have with the codes that
+/// were set. Calibrated, every entry is off by no more than statistics and calibration say, and the law by
+/// the calibration is the true one (false-alarm rate 1e-6 over all entries, Bonferroni). Taken for nominal,
+/// gains put the read-out off, and the parts the law. Fixed seeds.
+#[test]
+fn calibration_takes_off_what_the_board_adds() {
+    let a = matrix();
+    let (mut known, mut plain) = (vec![Vec::new(); 2], vec![Vec::new(); 2]);
+    for (profile, seed) in
+        (1..=3).flat_map(|seed| ["rev-a", "rev-b"].map(|profile| (profile, seed)))
+    {
+        let uri = format!("sim:profile={profile},seed={seed}");
+        let measured = calibrated(&uri);
+        for (measured, errors) in [(measured, &mut known), (Arc::default(), &mut plain)] {
+            let calibrated = !measured.is_empty();
+            let options = InvertOptions { measured, ..options(100_000, seed) };
+            let found =
+                propagator(open(&uri).unwrap().as_mut(), &a, &[6, 30], &options, &Quiet).unwrap();
+            let model = true_model(profile, seed, &found.board);
+            let truth = View::new(&found.plan, &found.board, &model, found.gain);
+            let entries = 2.0 * 6.0 * (a.n() * a.n()) as f64;
+            let limit = student_quantile(found.batches - 1, 1.0 - 1e-6 / entries);
+            for lag in &found.lags {
+                let expected = truth.reference(lag.ticks);
+                errors[0].push(relative_error(&lag.propagator, &expected));
+                errors[1].push(relative_error(&lag.reference, &expected));
+                assert_eq!(lag.calibration.is_some(), calibrated);
+                let Some(sigma) = &lag.calibration else { continue };
+                let statistical = lag.replicates.variance().mapv(f64::sqrt);
+                for (at, expected) in expected.indexed_iter() {
+                    let off = (lag.propagator[at] - expected).abs();
+                    let sigma = sigma[at].hypot(statistical[at]);
+                    assert!(off < limit * sigma, "{uri} {} {at:?}: {off}, {sigma}", lag.ticks);
+                }
+                assert!(lag.largest_z < limit, "{uri}: {}", lag.largest_z);
+            }
+        }
+    }
+    let [known, plain] =
+        [known, plain].map(|errors| errors.into_iter().map(median).collect::<Vec<_>>());
+    println!("median error, read and by the law: calibrated {known:?}, uncalibrated {plain:?}");
+    assert!(known[0] < plain[0], "{known:?} {plain:?}");
+    assert!(known[1] < 0.1 * plain[1], "{known:?} {plain:?}");
 }

@@ -39,7 +39,7 @@ fn main() -> ! {
         dispatcher.board_mut().bus_mut().use_semihosting();
     }
     peripherals::start();
-    run::<Host, Timers, _, _>(dispatcher, straps.idle, straps.mishap)
+    run::<Host, Timers, _, _>(dispatcher, straps.idle, straps.mishap, straps.dipped)
 }
 
 #[exception]

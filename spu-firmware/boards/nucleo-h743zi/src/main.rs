@@ -24,6 +24,7 @@ static DISPATCHER: ConstStaticCell<Dispatcher<Node<FpgaBus, Timers, NoStorage>>>
 
 #[entry]
 fn main() -> ! {
+    let dipped = peripherals::supply_dipped();
     let pins = embassy_stm32::init(clocks::configuration());
     peripherals::start(pins.TIM2, pins.TIM6, pins.IWDG1);
     peripherals::start_log();
@@ -46,7 +47,7 @@ fn main() -> ! {
     defmt::info!("serial {=u64:x}", serial);
     links::start(serial);
     peripherals::unmask();
-    run::<Host, Timers, _, _>(dispatcher, Idle::Sleep, None)
+    run::<Host, Timers, _, _>(dispatcher, Idle::Sleep, None, dipped)
 }
 
 const USART3: i16 = interrupt::USART3 as i16;

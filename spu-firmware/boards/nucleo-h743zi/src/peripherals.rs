@@ -39,6 +39,14 @@ impl Timer for Timers {
     }
 }
 
+/// True if the brown-out monitor reset the microcontroller, and not that power came on, which sets both
+/// flags. Told once for each reset.
+pub(crate) fn supply_dipped() -> bool {
+    let causes = pac::RCC.rsr().read();
+    pac::RCC.rsr().modify(|w| w.set_rmvf(true));
+    causes.borrstf() && !causes.porrstf()
+}
+
 /// Lets the tick be acknowledged.
 pub(crate) fn acknowledge_tick() {
     pac::TIM6.sr().write(|w| w.set_uif(false));

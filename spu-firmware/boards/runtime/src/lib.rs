@@ -11,24 +11,20 @@ mod log;
 mod node;
 #[allow(unsafe_code, reason = "memory from before the program's start")]
 mod retained;
-mod ring;
-mod serial;
 #[allow(unsafe_code, reason = "reads the unused part of the stack")]
 mod stack;
 mod storage;
 mod time;
 mod vitals;
 
-use core::marker::PhantomData;
-
 use embedded_hal::spi::SpiDevice;
-use spu_firmware::{Activity, Dispatcher};
+use spu_firmware::{Activity, Dispatcher, serial};
 
 pub use fatal::starved;
 pub use log::{Log, set_log};
 pub use node::Node;
 pub use retained::{Cause, Start};
-pub use serial::{Uart, on_receive, on_transmit};
+pub use spu_firmware::serial::{Uart, on_receive, on_transmit};
 pub use storage::{NoStorage, Storage};
 pub use time::{TICK_HZ, Timer, on_tick};
 
@@ -67,11 +63,13 @@ impl Mishap {
     }
 }
 
-/// Serves the host for ever. Interrupts are on.
+/// Serves the host for ever. Interrupts are on. `dipped` says that the supply did, and that this is
+/// why the microcontroller starts.
 pub fn run<U, T, BUS, S>(
     dispatcher: &mut Dispatcher<Node<BUS, T, S>>,
     idle: Idle,
     mishap: Option<Mishap>,
+    dipped: bool,
 ) -> !
 where
     U: Uart,
@@ -79,7 +77,7 @@ where
     BUS: SpiDevice<u8>,
     S: Storage,
 {
-    let start = retained::take();
+    let start = retained::take(dipped);
     if let Some(cause) = start.cause {
         defmt::info!("start {}: {}", start.starts, cause);
     }
@@ -89,7 +87,7 @@ where
     dispatcher.board_mut().vitals_mut().set(T::BOARD, &start);
     dispatcher.board_mut().find_version();
     let mishap = mishap.filter(|_| start.cause == Some(Cause::PowerOn));
-    let mut transmitter = serial::Transmitter::<U>(PhantomData);
+    let mut transmitter = serial::Transmitter::<U>::new();
     loop {
         let begun = time::now::<T>();
         let heard =

@@ -5,11 +5,10 @@ use core::marker::PhantomData;
 use cortex_m::peripheral::SCB;
 use embedded_hal::spi::SpiDevice;
 use spu_boot::Slots;
-use spu_firmware::{Board, BoardError, FIRMWARE_VERSION, FpgaBoard};
+use spu_firmware::{Board, BoardError, FIRMWARE_VERSION, FpgaBoard, serial};
 use spu_protocol::image::ImageKind;
 
 use crate::retained::{self, Cause};
-use crate::serial;
 use crate::storage::Storage;
 use crate::time::{self, BoardClock, Timer};
 use crate::vitals::Vitals;

@@ -114,9 +114,10 @@ impl Start {
     }
 }
 
-/// Takes what the last run left; called once, first of all.
+/// Takes what the last run left; called once, first of all. `dipped` says that the supply did: memory
+/// may be kept over that or not.
 #[inline(never)] // or the main loop keeps its records on the stack for ever
-pub(crate) fn take() -> Start {
+pub(crate) fn take(dipped: bool) -> Start {
     critical_section::with(|_| {
         let before = Record::load();
         let mut start = match before {
@@ -126,7 +127,6 @@ pub(crate) fn take() -> Start {
                     2 => Cause::Requested,
                     3 => Cause::Panic,
                     4 => Cause::Fault,
-                    6 => Cause::BrownOut,
                     _ => Cause::Watchdog,
                 }),
                 starts: record.starts.wrapping_add(1),
@@ -134,7 +134,10 @@ pub(crate) fn take() -> Start {
                 len: (record.len as usize).min(TEXT),
             },
         };
-        if start.cause == Some(Cause::Watchdog) {
+        if dipped {
+            start.cause = Some(Cause::BrownOut);
+            start.say(b"below the threshold of its monitor");
+        } else if start.cause == Some(Cause::Watchdog) {
             start.say(b"no progress, the reset pin or a debugger");
         }
         Record {

@@ -1,10 +1,11 @@
 //! The microcontroller's registers: how it started, and how well it keeps up.
 
+use spu_firmware::serial;
 use spu_protocol::regs::{self, mcu_control, mcu_start};
 
 use crate::retained::{Cause, Start};
+use crate::stack;
 use crate::time::{self, TICK_HZ, Timer};
-use crate::{serial, stack};
 
 /// What is told, as far as it is not counted elsewhere.
 #[derive(Debug)]

@@ -4,9 +4,8 @@ use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use static_cell::ConstStaticCell;
 
 use super::{NoAnswer, Semihosted, StreamSpi, Tunnel};
-use crate::serial::Uart;
 use crate::time::Timer;
-use crate::{Idle, Mishap};
+use crate::{Idle, Mishap, Uart};
 
 static FILES: ConstStaticCell<StreamSpi<Semihosted>> =
     ConstStaticCell::new(StreamSpi::new(Semihosted::new()));
@@ -20,6 +19,8 @@ pub struct Straps {
     pub idle: Idle,
     /// What goes wrong soon after power-up.
     pub mishap: Option<Mishap>,
+    /// The supply dipped before each start, as a microcontroller that watches it would say.
+    pub dipped: bool,
 }
 
 impl Straps {
@@ -36,6 +37,7 @@ impl Straps {
                 3 => Some(Mishap::Fault),
                 _ => None,
             },
+            dipped: word >> 4 & 0xF == 4,
         }
     }
 }

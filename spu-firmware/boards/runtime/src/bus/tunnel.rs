@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::Stream;
-use crate::serial::Uart;
+use crate::Uart;
 use crate::time::{self, Timer};
 
 /// Longest wait for an octet, or for room for one.

@@ -1,17 +1,23 @@
 //! The serial port to the host: interrupts move octets, the main loop moves queues.
+//!
+//! An image implements [`Uart`] and calls [`on_receive`] and [`on_transmit`] from its interrupts; the
+//! main loop calls [`receive`] and sends through [`Transmitter`]. One port to a program.
+
+mod ring;
 
 use core::cell::RefCell;
+use core::marker::PhantomData;
 
 use critical_section::Mutex;
-use spu_firmware::Transmit;
 
-use crate::ring::Ring;
+use crate::{MAX_ENCODED, Transmit};
+use ring::Ring;
 
 /// Octets that may arrive while the main loop is busy: 1.5 ms at 3 Mbaud.
 const RECEIVED: usize = 448;
 /// Octets on their way to the host: the largest frame and some replies, so that the next block is
 /// taken from the FPGA while the last one goes out.
-const SENT: usize = spu_firmware::MAX_ENCODED + 64;
+const SENT: usize = MAX_ENCODED + 64;
 /// Octets that move in one critical section: it delays the interrupts, and so the tick. Between
 /// queues, and to the transmitter, which takes longer.
 const AT_ONCE: usize = 64;
@@ -28,7 +34,8 @@ pub trait Uart {
     /// Sends an octet; false if the transmitter is full.
     fn write(octet: u8) -> bool;
 
-    /// Whether there is an interrupt when the transmitter has room.
+    /// Whether there is an interrupt when the transmitter gets room. One that would have come before
+    /// this call need not come: the caller looks for room again.
     fn interrupt_when_empty(on: bool);
 
     /// True if what is not read waits, as on a link with flow control: then nothing is read that
@@ -52,15 +59,30 @@ struct Queues {
     waiting: bool,
 }
 
-static QUEUES: Mutex<RefCell<Queues>> = Mutex::new(RefCell::new(Queues {
-    received: Ring::new(),
-    sent: Ring::new(),
-    overruns: 0,
-    high_water: 0,
-    arrived: false,
-    has_room: false,
-    waiting: false,
-}));
+impl Queues {
+    const NEW: Self = Self {
+        received: Ring::new(),
+        sent: Ring::new(),
+        overruns: 0,
+        high_water: 0,
+        arrived: false,
+        has_room: false,
+        waiting: false,
+    };
+
+    /// Gives the transmitter an octet; false if there is none or it is full.
+    fn send_one<U: Uart>(&mut self) -> bool {
+        let Some(octet) = self.sent.first() else { return false };
+        if !U::write(octet) {
+            return false;
+        }
+        self.sent.consume(1);
+        self.has_room |= self.sent.room() == MAX_ENCODED;
+        true
+    }
+}
+
+static QUEUES: Mutex<RefCell<Queues>> = Mutex::new(RefCell::new(Queues::NEW));
 
 fn with<T>(what: impl FnOnce(&mut Queues) -> T) -> T {
     critical_section::with(|section| what(&mut QUEUES.borrow_ref_mut(section)))
@@ -98,29 +120,19 @@ fn fill<U: Uart>() {
 
 /// True if the transmitter may take more at once.
 fn fill_some<U: Uart>(queues: &mut Queues) -> bool {
-    let mut more = true;
-    for _ in 0..SENT_AT_ONCE {
-        let Some(octet) = queues.sent.first() else {
-            more = false;
-            break;
-        };
-        if !U::write(octet) {
-            more = false;
-            break;
-        }
-        queues.sent.consume(1);
-        queues.has_room |= queues.sent.room() == spu_firmware::MAX_ENCODED;
-    }
+    let more = (0..SENT_AT_ONCE).all(|_| queues.send_one::<U>());
     let waiting = !more && !queues.sent.is_empty();
     if waiting || queues.waiting {
         queues.waiting = waiting;
         U::interrupt_when_empty(waiting);
     }
-    more
+    // The transmitter may have got room after the octet that it refused and before its interrupt was
+    // on; then no interrupt comes, and if the queue is full nobody fills it again.
+    more || waiting && queues.send_one::<U>()
 }
 
 /// Passes what arrived on, as much as `room` allows and one critical section moves; how much.
-pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
+pub fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
     let mut octets = [0; AT_ONCE];
     let count = with(|queues| {
         let front = queues.received.front();
@@ -142,27 +154,41 @@ pub(crate) fn receive<U: Uart>(room: usize, take: impl FnOnce(&[u8])) -> usize {
 }
 
 /// True if octets have arrived, or a frame can be sent that could not.
-pub(crate) fn is_wanted() -> bool {
+pub fn is_wanted() -> bool {
     with(|queues| core::mem::take(&mut queues.has_room) | core::mem::take(&mut queues.arrived))
 }
 
 /// True if nothing is on its way to the host.
-pub(crate) fn is_sent() -> bool {
+pub fn is_sent() -> bool {
     with(|queues| queues.sent.is_empty())
 }
 
 /// Starts the high-water mark afresh.
-pub(crate) fn clear() {
+pub fn clear() {
     with(|queues| queues.high_water = 0);
 }
 
 /// Octets that found no room, and the most that waited.
-pub(crate) fn receive_counters() -> (u32, u32) {
+pub fn receive_counters() -> (u32, u32) {
     with(|queues| (queues.overruns, queues.high_water as u32))
 }
 
 /// Takes frames for the host.
-pub(crate) struct Transmitter<U>(pub(crate) core::marker::PhantomData<U>);
+#[derive(Debug)]
+pub struct Transmitter<U>(PhantomData<U>);
+
+impl<U> Transmitter<U> {
+    /// The port of this UART.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<U> Default for Transmitter<U> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<U: Uart> Transmit for Transmitter<U> {
     fn room(&self) -> usize {
@@ -177,3 +203,6 @@ impl<U: Uart> Transmit for Transmitter<U> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
