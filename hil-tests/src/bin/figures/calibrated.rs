@@ -111,7 +111,7 @@ pub(crate) fn large(quick: bool) -> anyhow::Result<Figure> {
 pub(crate) fn against_thermox(quick: bool) -> anyhow::Result<Figure> {
     let cores = Workers::all().threads as u32;
     let kinds = [("rev-b", 1), ("rev-b", cores), (thermox::REV_B_LOW_Q, cores)];
-    let kinds = &kinds[if quick { 1 } else { 0 }..if quick { 2 } else { 3 }];
+    let kinds = if quick { &kinds[1..2] } else { &kinds[..] };
     let samples = if quick { 100_000 } else { 1_000_000 };
     let c = thermox::compare(8, samples, if quick { 3 } else { 7 }, kinds, SEED)?;
     let best = verdict::fastest(&c).map_or(f64::NAN, |side| side.speedup_at_equal_error);
