@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Inverts one matrix by thermox, as often as it is asked; started by `hil-tests --bin accuracy -- thermox`.
 
-The first line of standard input is {"matrix": rows, "samples": number}. Every variant (associative scan or
-not, single or double precision, the whole call compiled as one program or not) is then run twice: once to
-compile it, once for its time; the answer names the variants. For each line {"seed": number} that follows,
+The first line of standard input is {"matrix": rows, "samples": number, "few": bool}. Every variant (associative scan or
+not, single or double precision, the whole call compiled as one program or not; if few, only those of single
+precision compiled as one) is then run twice: once to compile it, once for its time; the answer names them. For each line {"seed": number} that follows,
 the fastest one runs once; the answer has its wall time in seconds, without the start of a process and
 without compilation, and the inverse.
 
@@ -22,12 +22,13 @@ import numpy
 import thermox.linalg
 
 
-def variants(matrix, samples):
-    """Every variant: how it is told, and what runs it."""
+def variants(matrix, samples, few):
+    """The variants: how each is told, and what runs it."""
     step = float(numpy.log(100) / numpy.linalg.eigvalsh(matrix)[0])
-    for double in (False, True):
+    both = (False,) if few else (False, True)
+    for double in both:
         for scan in (True, False):
-            for whole in (True, False):
+            for whole in (not other for other in both):
 
                 def call(array, key, scan=scan):
                     return thermox.linalg.inv(array, samples, dt=step, key=key, associative_scan=scan)
@@ -54,7 +55,7 @@ def main():
     job = json.loads(sys.stdin.readline())
     matrix = numpy.array(job["matrix"])
     all_variants = []
-    for names, run in variants(matrix, job["samples"]):
+    for names, run in variants(matrix, job["samples"], job["few"]):
         timed(matrix, names, run, 0)
         seconds, _ = timed(matrix, names, run, 0)
         all_variants.append((seconds, names, run))

@@ -100,7 +100,7 @@ pub struct Comparison {
     pub samples: u64,
     /// Versions of thermox and jax.
     pub versions: String,
-    /// Every variant of thermox.
+    /// Variants of thermox.
     pub variants: Vec<Variant>,
     /// Rounds of the fastest of them.
     pub thermox: Side,
@@ -130,7 +130,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(a: &SpdMatrix, samples: u64) -> Result<(Self, Ready)> {
+    fn start(a: &SpdMatrix, samples: u64, few: bool) -> Result<(Self, Ready)> {
         let python = std::env::var_os(PYTHON).with_context(|| {
             format!(
                 "{PYTHON} is not set: a Python that has thermox (python3 -m venv venv && \
@@ -147,7 +147,7 @@ impl Worker {
         let answers = BufReader::new(process.stdout.take().context("no output")?);
         let mut worker = Self { process, orders, answers };
         let rows: Vec<Vec<f64>> = a.entries().rows().into_iter().map(|r| r.to_vec()).collect();
-        let order = serde_json::json!({ "matrix": rows, "samples": samples });
+        let order = serde_json::json!({ "matrix": rows, "samples": samples, "few": few });
         let ready = worker.order(&order.to_string()).context("thermox did not start")?;
         Ok((worker, ready))
     }
@@ -207,7 +207,9 @@ impl Contender {
     }
 }
 
-/// Compares on a matrix that couplings of one sign hold: diagonally dominant, of `n` rows.
+/// Compares on a matrix that couplings of one sign hold: diagonally dominant, of `n` rows. With `few` only
+/// the variants of thermox in single precision, compiled as one program, take part: as a rule the fastest is
+/// among them.
 ///
 /// # Errors
 /// Where there is no thermox; what keeps a board from running.
@@ -217,10 +219,11 @@ pub fn compare(
     rounds: u64,
     kinds: &[(&str, u32)],
     seed: u64,
+    few: bool,
 ) -> Result<Comparison> {
     let a = matrices::dominant(n, seed)?;
     let truth = a.digital_inverse();
-    let (mut thermox, ready) = Worker::start(&a, samples)?;
+    let (mut thermox, ready) = Worker::start(&a, samples, few)?;
     let mut contenders = kinds
         .iter()
         .map(|&(profile, copies)| Contender::new(profile, copies, seed))

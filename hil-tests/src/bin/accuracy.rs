@@ -137,9 +137,9 @@ fn measure(part: Part, quick: bool, seed: u64, workers: &Workers) -> Result<Vec<
             let cores = workers.threads as u32;
             let kinds = [("rev-b", 1), ("rev-b", cores), (REV_B_LOW_Q, cores)];
             for (n, samples) in [(8, pick(100_000, 1_000_000)), (50, pick(10_000, 100_000))] {
-                eprintln!("thermox, {n} × {n}: every variant is compiled and run first");
+                eprintln!("thermox, {n} × {n}: its variants are compiled and run first");
                 let rounds = pick(3, 7) as u64;
-                let found = thermox::compare(n, samples as u64, rounds, &kinds, seed)?;
+                let found = thermox::compare(n, samples as u64, rounds, &kinds, seed, quick)?;
                 all.push(Measured::Thermox(found));
             }
         }

@@ -113,7 +113,7 @@ pub(crate) fn against_thermox(quick: bool) -> anyhow::Result<Figure> {
     let kinds = [("rev-b", 1), ("rev-b", cores), (thermox::REV_B_LOW_Q, cores)];
     let kinds = if quick { &kinds[1..2] } else { &kinds[..] };
     let samples = if quick { 100_000 } else { 1_000_000 };
-    let c = thermox::compare(8, samples, if quick { 3 } else { 7 }, kinds, SEED)?;
+    let c = thermox::compare(8, samples, if quick { 3 } else { 7 }, kinds, SEED, quick)?;
     let best = verdict::fastest(&c).map_or(f64::NAN, |side| side.speedup_at_equal_error);
     let sides: Vec<String> = c
         .boards
