@@ -20,13 +20,8 @@ pub(crate) fn merge(mut members: Vec<Inversion>) -> Inversion {
         members[1..].iter().fold(first, |sum, member| sum + of(member)) / count
     };
     let inverse = mean(&|member| member.inverse.clone());
-    let calibrated = members.iter().all(|member| member.systematic.calibration.is_some());
-    let systematic = Systematic {
-        quantisation: mean(&|member| member.systematic.quantisation.clone()),
-        // The same deviations of the board are behind all of them.
-        calibration: calibrated
-            .then(|| mean(&|member| member.systematic.calibration.clone().unwrap_or_default())),
-    };
+    let systematic =
+        Systematic::mean_of(&members.iter().map(|member| &member.systematic).collect::<Vec<_>>());
     let replicates =
         Replicates::mean_of(&members.iter().map(|member| &member.replicates).collect::<Vec<_>>());
     let squared = replicates.squared_error();

@@ -23,11 +23,15 @@ pub struct Systematic {
     /// Standard deviation that the calibration's own uncertainty leaves in each entry. `None` without
     /// calibration: then deviations of the board from its profile are in no interval.
     pub calibration: Option<Array2<f64>>,
+    /// By how much each entry would be another one if the board's values were those of each of the
+    /// calibration's draws ([`MeasuredBoard::draws`]), one matrix a draw: their mean square is the square
+    /// of [`calibration`](Self::calibration). The same draws are behind every result of a board.
+    pub shifts: Vec<Array2<f64>>,
 }
 
 impl Systematic {
     pub(crate) fn none(n: usize) -> Self {
-        Self { quantisation: Array2::zeros((n, n)), calibration: None }
+        Self { quantisation: Array2::zeros((n, n)), calibration: None, shifts: Vec::new() }
     }
 
     /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
@@ -41,20 +45,50 @@ impl Systematic {
     ) -> Result<Self, OperationError> {
         let quantisation = quantisation(a, &result.plan, model, &result.inverse);
         let Some(board) = measured.filter(|board| !board.draws.is_empty()) else {
-            return Ok(Self { quantisation: basis.restore(&quantisation), calibration: None });
+            return Ok(Self { quantisation: basis.restore(&quantisation), ..Self::none(0) });
         };
-        let mut square = Array2::zeros(quantisation.dim());
+        let mut shifts = Vec::with_capacity(board.draws.len());
         for draw in &board.draws {
             let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
             let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
-            let difference = basis.restore(&(here - (&result.inverse - &quantisation)));
-            square += &(&difference * &difference);
+            shifts.push(basis.restore(&(here - (&result.inverse - &quantisation))));
         }
-        let calibration = Some(square.mapv(|s| (s / board.draws.len() as f64).sqrt()));
-        Ok(Self { quantisation: basis.restore(&quantisation), calibration })
+        Ok(Self::new(basis.restore(&quantisation), shifts))
     }
+
+    fn new(quantisation: Array2<f64>, shifts: Vec<Array2<f64>>) -> Self {
+        let calibration = (!shifts.is_empty()).then(|| root_mean_square(&shifts));
+        Self { quantisation, calibration, shifts }
+    }
+
+    /// Those of the mean of several results of one board: the same draws are behind all of them.
+    pub(crate) fn mean_of(all: &[&Self]) -> Self {
+        let mean = |matrices: Vec<&Array2<f64>>| -> Array2<f64> {
+            let mut sum = Array2::zeros(matrices[0].dim());
+            for matrix in &matrices {
+                sum += *matrix;
+            }
+            sum / matrices.len() as f64
+        };
+        let draws = all.iter().map(|one| one.shifts.len()).min().unwrap_or(0);
+        Self::new(
+            mean(all.iter().map(|one| &one.quantisation).collect()),
+            (0..draws)
+                .map(|draw| mean(all.iter().map(|one| &one.shifts[draw]).collect()))
+                .collect(),
+        )
+    }
+}
+
+/// Entry by entry.
+pub(crate) fn root_mean_square(matrices: &[Array2<f64>]) -> Array2<f64> {
+    let mut square = Array2::zeros(matrices.first().map_or((0, 0), Array2::dim));
+    for matrix in matrices {
+        square += &(matrix * matrix);
+    }
+    square.mapv(|sum: f64| (sum / matrices.len() as f64).sqrt())
 }
 
 /// `X - (1 - X E)^-1 X`, `E = C / s` in the coordinates of A, less A.
@@ -86,16 +120,49 @@ impl Inversion {
     /// calibration leaves open, and the known error of quantisation: the width h with
     /// `P(|b + s t| <= h) = 95 %`, b the known part, s the standard deviation of the rest, t Student's.
     pub fn intervals(&self) -> Array2<f64> {
-        let dof = self.replicates.len().saturating_sub(1).max(1) as f64;
-        let Ok(law) = StudentsT::new(0.0, 1.0, dof) else {
-            return Array2::from_elem(self.inverse.dim(), f64::INFINITY);
-        };
+        let widths = Widths::new(self.replicates.len().saturating_sub(1));
         let statistical = self.replicates.variance();
         Array2::from_shape_fn(self.inverse.dim(), |at| {
             let calibration = self.systematic.calibration.as_ref().map_or(0.0, |sd| sd[at]);
             let deviation = calibration.hypot(statistical[at].sqrt());
-            half_width(self.systematic.quantisation[at].abs() / deviation, &law) * deviation
+            widths.of(self.systematic.quantisation[at], deviation)
         })
+    }
+}
+
+/// Half widths of intervals around values with a known error and an unknown one.
+pub(crate) struct Widths {
+    /// In units of the standard deviation, by the known part in steps of [`STEP`](Self::STEP).
+    table: Vec<f64>,
+}
+
+impl Widths {
+    const STEP: f64 = 1.0 / 16.0;
+    const STEPS: usize = 192;
+
+    /// Where the deviation is estimated with so many degrees of freedom.
+    pub(crate) fn new(freedom: usize) -> Self {
+        let table = StudentsT::new(0.0, 1.0, freedom.max(1) as f64).map(|law| {
+            (0..=Self::STEPS).map(|step| half_width(step as f64 * Self::STEP, &law)).collect()
+        });
+        Self { table: table.unwrap_or_default() }
+    }
+
+    /// The h with `P(|known + deviation · t| <= h) = 95 %`, to a part in a thousand of the deviation and
+    /// never less: h is convex in the known part, and its slope goes to 1.
+    pub(crate) fn of(&self, known: f64, deviation: f64) -> f64 {
+        let Some(last) = self.table.last() else { return f64::INFINITY };
+        let known = known.abs();
+        if deviation <= 0.0 {
+            return known;
+        }
+        let at = known / deviation / Self::STEP;
+        let below = at.floor();
+        let unit = match self.table.get(below as usize..=below as usize + 1) {
+            Some(&[low, high]) => low + (high - low) * (at - below),
+            _ => last + (at - Self::STEPS as f64) * Self::STEP,
+        };
+        unit * deviation
     }
 }
 
@@ -129,5 +196,12 @@ mod tests {
         for b in [0.3, 1.0, 2.5] {
             assert!((inside(b, half_width(b, &law)) - CONFIDENCE).abs() < 1e-9);
         }
+        let widths = Widths::new(20);
+        let law = StudentsT::new(0.0, 1.0, 20.0).unwrap();
+        for b in [0.0, 0.01, 0.5, 1.7, 4.3, 11.99, 12.0, 40.0] {
+            let more = widths.of(-3.0 * b, 3.0) / 3.0 - half_width(b, &law);
+            assert!((-1e-9..1e-3).contains(&more), "{b}: {more}");
+        }
+        assert!((widths.of(-2.0, 0.0) - 2.0).abs() < 1e-15);
     }
 }

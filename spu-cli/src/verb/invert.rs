@@ -99,7 +99,12 @@ impl Invert {
         }
         let a = self.matrix.read()?;
         let mut devices = self.device.open_copies(usize::from(self.copies))?;
-        interrupt.watch(&devices);
+        let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
+        if a.n() > cells {
+            interrupt.watch_saying(&devices, super::blocks_view::ON_INTERRUPT);
+        } else {
+            interrupt.watch(&devices);
+        }
         let mut options = InvertOptions {
             budget: self.budget.budget(),
             seed: self.seed,
@@ -109,7 +114,6 @@ impl Invert {
         };
         self.calibration.apply(&devices, &mut options)?;
         let meter = Meter::new(devices.len(), json);
-        let cells = devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
         let result = if a.n() > cells {
             self.blocks(&mut devices, &a, &options, &meter)
         } else {

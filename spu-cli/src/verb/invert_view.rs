@@ -332,14 +332,15 @@ fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
     vec![
         route,
         format!(
-            "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
+            "planning: routes of the {n} × {n} matrix, diagonal scaling, quantisation, timing, {}",
+            flops(first.route.planning_flops)
         ),
         format!(
             "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
-             scaling undone",
-            crate::text::percent(first.law_correction)
+             scaling undone; error bars by the jackknife over batches; {}",
+            crate::text::percent(first.law_correction),
+            flops(first.route.read_out_flops)
         ),
-        "error bars: jackknife over batches".into(),
         "reference: inverse by Cholesky factorisation, for comparison only".into(),
     ]
 }

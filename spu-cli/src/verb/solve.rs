@@ -21,7 +21,7 @@ use super::{BudgetArgs, DeviceArg, MatrixArg, TimeoutArg, Written, rung, written
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::matrix_file;
+use crate::matrix_file::{self, Shaped};
 use crate::progress::Meter;
 use crate::text::{counted, duration, facts, percent, table, uncertain_matrix, wrapped};
 
@@ -33,7 +33,7 @@ const SHOWN: usize = 16;
 pub(crate) struct Solve {
     #[command(flatten)]
     matrix: MatrixArg,
-    /// b, one column or one row: .mtx (Matrix Market), .npy or .csv
+    /// b, one column or one row: .mtx (Matrix Market), .npy (of one dimension too) or .csv
     vector: PathBuf,
     #[command(flatten)]
     device: DeviceArg,
@@ -93,8 +93,9 @@ pub(crate) struct SolveAnswer {
     /// How the inverse came about.
     inverse: BlocksView,
     x: Vec<f64>,
-    /// 95 %; none once it is refined.
+    /// 95 %, of calibrated boards with systematic errors, else statistical; none once it is refined.
     half_widths: Option<Vec<f64>>,
+    statistical_half_widths: Option<Vec<f64>>,
     /// `‖b − A x‖ / ‖b‖`.
     residual: f64,
     /// Bound of the relative error of x, condition number times residual.
@@ -144,7 +145,7 @@ impl Solve {
         let a = self.matrix.read()?;
         let b = read_vector(&self.vector)?;
         let mut devices = self.device.open_copies(usize::from(self.copies))?;
-        interrupt.watch(&devices);
+        interrupt.watch_saying(&devices, super::blocks_view::ON_INTERRUPT);
         let mut options = InvertOptions {
             budget: self.budget.budget(),
             seed: self.seed,
@@ -186,8 +187,12 @@ impl Solve {
             refinement: refine.and_then(|refine| SolveRefinementView::new(&solution, refine)),
             digital_flops: solution.flops,
             digital_s: solution.digital_wall.as_secs_f64(),
-            intervals: intervals(solution.inversion.calibration.is_some()),
-            half_widths: solution.half_widths,
+            intervals: intervals(solution.inversion.calibration_sd.is_some()),
+            half_widths: match solution.inversion.calibration_sd {
+                Some(_) => solution.intervals,
+                None => solution.half_widths.clone(),
+            },
+            statistical_half_widths: solution.half_widths,
             x: solution.x,
             seed: self.seed,
             wall_s,
@@ -210,17 +215,18 @@ impl SolveRefinementView {
     }
 }
 
-/// Reads a vector: a matrix of one column or one row.
+/// Reads b: a vector, or a matrix of one column or one row.
 fn read_vector(path: &Path) -> Result<Vec<f64>, Failure> {
-    let entries = matrix_file::read(path)?;
-    let (rows, columns) = entries.dim();
-    if rows != 1 && columns != 1 {
-        return Err(Failure::new(
-            Exit::Input,
-            format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
-        ));
+    match matrix_file::read_vector_or_matrix(path)? {
+        Shaped::Vector(entries) => Ok(entries),
+        Shaped::Matrix(entries) => {
+            let (rows, columns) = entries.dim();
+            Err(Failure::new(
+                Exit::Input,
+                format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
+            ))
+        }
     }
-    Ok(entries.iter().copied().collect())
 }
 
 impl Answer for SolveAnswer {
@@ -298,7 +304,7 @@ impl Answer for SolveAnswer {
         if self.files.iter().any(|file| file.error.is_some()) {
             Exit::Output
         } else {
-            Exit::Success
+            self.inverse.exit()
         }
     }
 }

@@ -2,6 +2,7 @@ use ndarray::array;
 
 use super::*;
 use crate::invert::Quiet;
+use crate::linalg::relative_error;
 use crate::open;
 use crate::testing::{effective, random_spd};
 
