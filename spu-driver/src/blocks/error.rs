@@ -155,7 +155,7 @@ pub struct Reached {
     pub blocks: usize,
     /// Blocks that there are.
     pub of: usize,
-    /// Device time of the busiest copy, in seconds of sampled time.
+    /// Device time of the busiest copy, in seconds of sampled time, without reads that gave nothing.
     pub board_s: f64,
     /// Copies that had been left out by then.
     pub left_out: Vec<LeftOut>,

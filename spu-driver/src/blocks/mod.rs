@@ -110,7 +110,12 @@ pub struct BlockFlops {
 impl BlockFlops {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.elimination + self.planning + self.transforms + self.read_out + self.checks + self.error_bars
+        self.elimination
+            + self.planning
+            + self.transforms
+            + self.read_out
+            + self.checks
+            + self.error_bars
     }
 }
 

@@ -208,9 +208,11 @@ impl<'b, 'a> BlockRun<'b, 'a> {
         let fatal = troubles.iter().position(|(_, trouble)| !is_of_the_board(trouble));
         if reads.is_empty() || fatal.is_some() {
             // A copy took part, so one of them failed.
-            let (copy, source) = troubles.swap_remove(fatal.unwrap_or(0));
-            for (other, trouble) in troubles.into_iter().filter(|(other, _)| *other != copy) {
-                self.leave_out(other, first, &trouble);
+            let (_, source) = troubles.swap_remove(fatal.unwrap_or(0));
+            if fatal.is_none() {
+                for (other, trouble) in troubles {
+                    self.leave_out(other, first, &trouble);
+                }
             }
             return Err(BlockError::Leaf { first, last, source, reached: self.reached() });
         }

@@ -1,7 +1,7 @@
 //! What happens midway: a board that goes bad, one that vanishes, Ctrl-C.
 //!
 //! All samples are simulated with fixed seeds; the limits of noise are exceeded by chance in fewer than
-//! one of 10⁷ comparisons, and no test here makes more than ten.
+//! one of 10⁷ comparisons.
 
 use spu_sim::Fault;
 
@@ -131,8 +131,12 @@ fn boards(copies: u32, at: (u32, u32), mishap: Mishap) -> Vec<Box<dyn Device>> {
 
 /// Three blocks of 8, 8 and 4 rows.
 fn run(devices: &mut [Box<dyn Device>]) -> Result<BlockInversion, BlockError> {
+    run_with(devices, 2500)
+}
+
+fn run_with(devices: &mut [Box<dyn Device>], each: u64) -> Result<BlockInversion, BlockError> {
     let a = random_spd(20, 10.0, 41);
-    let samples = 2500 * devices.len() as u64;
+    let samples = each * devices.len() as u64;
     let result = invert_blocks(&mut Boards::new(devices, effective(samples, 71)), &a, &Quiet)?;
     // Six times the error that is stated, of a sum of hundreds of squared normals.
     let error = relative_error(&result.inverse, &exact_inverse(&a));
@@ -202,7 +206,7 @@ fn a_board_that_goes_bad_while_it_is_read_does_not_count() {
 fn a_board_that_changes_between_blocks_is_found_at_the_end() {
     for fault in ["dead-cell.1", "drive-gain.3.2"] {
         let mut devices = boards(1, (1, 0), Mishap::Fault(fault));
-        let error = run(&mut devices).unwrap_err();
+        let error = run_with(&mut devices, 8000).unwrap_err();
         let BlockError::Changed { copy: 0, serial, reached, .. } = &error else {
             panic!("{fault}: {error}")
         };
@@ -255,18 +259,20 @@ fn a_cancelled_run_says_how_far_it_came() {
         let error = run(&mut devices).unwrap_err();
         let BlockError::Cancelled(reached) = &error else { panic!("{error}") };
         assert_eq!((reached.blocks, reached.of), (blocks, 3));
-        assert_eq!(reached.board_s > 0.0, blocks > 0);
+        assert!(reached.board_s > 0.0 || blocks == 0);
         let text = error.to_string();
         assert!(text.contains(&format!("cancelled after {blocks} of 3 blocks")), "{text}");
     }
 }
 
-/// 60 runs of three blocks on two copies of the profile `rev-a` without tolerances, with few samples and a
-/// wide spectrum: no check raises an alarm. There are 11 comparisons in each, 10⁻⁴ alarms expected at most.
+/// 12 runs of three blocks on two copies, with few samples and wide spectra: no check raises an alarm. Each has
+/// 11 comparisons, whose limits with their margin are exceeded with a probability of exp(−1.5 · 16.1) = 3·10⁻¹¹
+/// to first order. Fixed seeds.
 #[test]
 fn healthy_boards_raise_no_alarm() {
     let mut devices = open_copies("sim:profile=ideal", 2).unwrap();
-    for seed in 0..20 {
+    let mut checked = 0;
+    for seed in 0..12 {
         let a = random_spd(20, 10_f64.powi(1 + seed as i32 % 3), seed);
         let mut boards = Boards::new(&mut devices, effective(1200 << (seed % 4), seed));
         let result = invert_blocks(&mut boards, &a, &Quiet);
@@ -276,8 +282,10 @@ fn healthy_boards_raise_no_alarm() {
             result => result.unwrap(),
         };
         assert!(result.left_out.is_empty(), "{seed}: {:?}", result.left_out);
+        checked += result.rechecks.len();
         for check in &result.rechecks {
             assert!(check.distance < check.limit, "{check:?}");
         }
     }
+    assert!(checked >= 8, "{checked} rechecks");
 }
