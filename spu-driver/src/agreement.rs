@@ -108,3 +108,33 @@ fn mean(matrices: &[Array2<f64>]) -> Array2<f64> {
     let first = matrices[0].clone();
     matrices[1..].iter().fold(first, |sum, matrix| sum + matrix) / matrices.len() as f64
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use crate::plan::Budget;
+
+    #[test]
+    fn far_apart_samples_give_the_law_of_independent_ones() {
+        let device = crate::open("sim:profile=ideal").unwrap();
+        let a = crate::characterise::lively(4);
+        let plan = |decimation| {
+            let budget = Budget { decimation, samples: Some(1000), ..Budget::default() };
+            InversionPlan::new(&a, device.info(), &budget).unwrap()
+        };
+        let noise = Noise::of(&plan(Some(100_000)));
+        assert!((noise.sum - 20.0).abs() < 1e-6 && (noise.largest - 2.0).abs() < 1e-6);
+        assert!((noise.norm - 40.0_f64.sqrt()).abs() < 1e-6);
+        // Samples that lie closer are worth less.
+        let dense = Noise::of(&plan(Some(1)));
+        assert!(dense.sum > 10.0 * noise.sum, "{}", dense.sum);
+        assert!(noise.limit((1000.0, 4000.0)) < noise.limit((1000.0, 1000.0)));
+        assert!(noise.sound_limit((1000.0, 1000.0)).is_some());
+        assert!(noise.sound_limit((50.0, 50.0)).is_none(), "too few to tell");
+        // What is no covariance is never taken for noise.
+        for distance in [f64::INFINITY, f64::NAN] {
+            assert!(Apart { distance, limit: 1.0 }.is_more_than_noise());
+        }
+        assert!(!Apart { distance: 0.5, limit: 1.0 }.is_more_than_noise());
+    }
+}

@@ -33,6 +33,7 @@ mod boards;
 mod error;
 mod plan;
 mod propagate;
+mod recheck;
 mod run;
 mod schur;
 

@@ -135,5 +135,9 @@ pub fn plan_blocks(
 
 /// Ticks of reading the first of several blocks again, nearly.
 fn recheck_ticks(leaves: &[LeafPlan]) -> u64 {
-    if leaves.len() < 2 { 0 } else { (leaves[0].ticks as f64 / super::run::RECHECK_PART) as u64 }
+    if leaves.len() < 2 {
+        0
+    } else {
+        (leaves[0].ticks as f64 / super::recheck::RECHECK_PART) as u64
+    }
 }

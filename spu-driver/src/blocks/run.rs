@@ -18,12 +18,13 @@ use ndarray::Array2;
 
 use super::boards::share;
 use super::error::{LeftOut, Reached, Trouble};
-use super::{BlockError, Boards, LeafReport, LeafScatter, Recheck};
-use crate::agreement::{halves, repeats};
+use super::recheck::Opening;
+use super::{BlockError, Boards, LeafReport, LeafScatter};
+use crate::agreement::halves;
 use crate::device::{Device, Outcome, Phases};
 use crate::ensemble::{Verdict, compare};
 use crate::error::Error;
-use crate::invert::{Inversion, InvertOptions, OperationError, Progress, Quiet};
+use crate::invert::{Inversion, InvertOptions, OperationError, Progress};
 use crate::linalg::flops::counted;
 use crate::linalg::{frobenius, relative_error};
 use crate::matrix::SpdMatrix;
@@ -32,11 +33,6 @@ use crate::route::{RouteChoice, choose_route, exact_inverse, invert_by};
 
 /// Odd and irrational-looking: steps of it visit every seed.
 const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-/// One in this many of the first block's samples is read again at the end.
-pub(super) const RECHECK_PART: f64 = 8.0;
-/// Fewest effective samples of a programming that is read again.
-const RECHECK_LEAST: f64 = 256.0;
-
 /// What the leaves gave.
 #[derive(Default)]
 pub(super) struct Done {
@@ -59,27 +55,21 @@ pub(super) struct Done {
     pub(super) check_flops: u64,
 }
 
-/// The first block, to be read again.
-struct Opening {
-    a: SpdMatrix,
-    reads: Vec<(usize, Inversion)>,
-}
-
 /// One read of all leaves.
 pub(super) struct BlockRun<'b, 'a> {
-    boards: &'b mut Boards<'a>,
+    pub(super) boards: &'b mut Boards<'a>,
     planned: usize,
     /// Samples of the first leaf: what one leaf counts in the progress.
     unit: u64,
     progress: &'b dyn Progress,
-    opening: Option<Opening>,
+    pub(super) opening: Option<Opening>,
     pub(super) done: Done,
 }
 
 /// A leaf as one copy read it.
-struct Read {
+pub(super) struct Read {
     copy: usize,
-    inversion: Inversion,
+    pub(super) inversion: Inversion,
     /// Wall time of its planning.
     planning: Duration,
     /// What its codes would give without noise.
@@ -87,7 +77,7 @@ struct Read {
 }
 
 /// A copy, and its read or why there is none.
-type Tried = (usize, Result<Read, OperationError>);
+pub(super) type Tried = (usize, Result<Read, OperationError>);
 
 impl<'b, 'a> BlockRun<'b, 'a> {
     pub(super) fn new(
@@ -137,7 +127,12 @@ impl<'b, 'a> BlockRun<'b, 'a> {
     }
 
     /// Every copy that takes part reads `a`.
-    fn read(&mut self, a: &SpdMatrix, budget: Budget, progress: &dyn Progress) -> Vec<Tried> {
+    pub(super) fn read(
+        &mut self,
+        a: &SpdMatrix,
+        budget: Budget,
+        progress: &dyn Progress,
+    ) -> Vec<Tried> {
         let boards = &mut *self.boards;
         let seed = boards.options.seed.wrapping_add(boards.reads.wrapping_mul(SEED_STEP));
         boards.reads += 1;
@@ -254,62 +249,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
         }
     }
 
-    /// Reads the first of several blocks again.
-    pub(super) fn close(&mut self, rows: usize) -> Result<Vec<Recheck>, BlockError> {
-        let Some(opening) = self.opening.take() else { return Ok(Vec::new()) };
-        let effective = opening.reads.iter().map(|(_, read)| read.effective_planned);
-        let effective = effective.fold(f64::INFINITY, f64::min);
-        let least = RECHECK_LEAST * f64::from(self.boards.options.programmings.get());
-        let budget = Budget {
-            samples: None,
-            effective: Some((effective / RECHECK_PART).max(least).min(effective) as u64),
-            decimation: self.boards.options.budget.decimation,
-        };
-        let started = Instant::now();
-        let tried = self.read(&opening.a, budget, &Quiet);
-        self.done.wall += started.elapsed();
-        let mut checks = Vec::new();
-        for (copy, read) in tried {
-            let changed = |run: &Self, what: String| BlockError::Changed {
-                copy,
-                serial: run.boards.devices[copy].info().serial,
-                what,
-                reached: run.reached(),
-            };
-            match read {
-                Ok(read) if read.inversion.outcome == Outcome::Cancelled => {
-                    return Err(BlockError::Cancelled(self.reached()));
-                }
-                Err(OperationError::Device(Error::Cancelled)) => {
-                    return Err(BlockError::Cancelled(self.reached()));
-                }
-                Ok(read) => {
-                    self.book(&read);
-                    let Some((_, before)) = opening.reads.iter().find(|(of, _)| *of == copy) else {
-                        continue;
-                    };
-                    let Some(apart) = repeats(before, &read.inversion) else { continue };
-                    if apart.is_more_than_noise() {
-                        let what = format!(
-                            "it reads the first block's inverse {:.2} apart from before (affine distance) \
-                             where noise explains {:.2}",
-                            apart.distance, apart.limit
-                        );
-                        return Err(changed(self, what));
-                    }
-                    checks.push(Recheck { copy, distance: apart.distance, limit: apart.limit });
-                }
-                // A link that is gone says nothing about the reads before.
-                Err(OperationError::Device(error)) => {
-                    self.leave_out(copy, rows, &OperationError::from(error).into());
-                }
-                Err(error) => return Err(changed(self, error.to_string())),
-            }
-        }
-        Ok(checks)
-    }
-
-    fn leave_out(&mut self, copy: usize, first: usize, trouble: &Trouble) {
+    pub(super) fn leave_out(&mut self, copy: usize, first: usize, trouble: &Trouble) {
         let device = &self.boards.devices[copy];
         let (serial, uri) = (device.info().serial, device.uri().to_owned());
         let left_out = LeftOut { copy, serial, uri, first, why: trouble.to_string() };
@@ -321,7 +261,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
         self.boards.left_out.clone()
     }
 
-    fn reached(&self) -> Reached {
+    pub(super) fn reached(&self) -> Reached {
         let devices = self.boards.devices.iter().zip(&self.done.ticks);
         Reached {
             blocks: self.done.leaves.len(),
@@ -383,7 +323,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
     }
 
     /// What a read cost, whether it is in the result or not.
-    fn book(&mut self, read: &Read) {
+    pub(super) fn book(&mut self, read: &Read) {
         let inversion = &read.inversion;
         self.done.ticks[read.copy] += inversion.ticks.0;
         self.done.transform_flops += inversion.route.flops;

@@ -18,6 +18,23 @@ fn a_programmable_matrix_stays_as_it_is() {
 }
 
 #[test]
+fn planning_is_counted_apart_from_the_transformation() {
+    let mut device = open("sim:profile=rev-a").unwrap();
+    let a = random_spd(8, 10.0, 3);
+    let options = effective(2000, 1);
+    let routes = plan_routes(&a, device.info(), &options).unwrap();
+    let each: u64 = routes.usable.iter().map(|plan| plan.planning_flops).sum();
+    // Those that are impossible were looked at too.
+    assert!(each > 0 && routes.planning_flops > each, "{each} {}", routes.planning_flops);
+    let result =
+        invert_any(device.as_mut(), &a, &options, RouteChoice::Auto, &Quiet).unwrap().route;
+    assert_eq!(result.route, Route::Tridiagonal);
+    assert!(result.planning_flops > result.flops && result.flops > 0 && result.read_out_flops > 0);
+    // Without splitting, which this choice leaves out.
+    assert!(result.planning_flops < routes.planning_flops);
+}
+
+#[test]
 fn the_tridiagonal_route_takes_what_no_scaling_does() {
     // Without stray capacitance, which would hide a matrix that rounding makes singular.
     for (uri, factor) in
