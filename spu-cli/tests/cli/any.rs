@@ -94,7 +94,7 @@ fn matrices_larger_than_the_board() {
         ["stated_error", "measured_statistical_error", "quantisation_error"]
             .map(|part| number(&blocks[part]));
     assert!((stated - samples.hypot(banks)).abs() < 1e-12 && blocks["calibration_error"].is_null());
-    for work in ["planning", "elimination", "transforms", "read_out", "error_bars"] {
+    for work in ["planning", "elimination", "read_out", "checks", "error_bars"] {
         assert!(blocks["digital_flops"][work].as_u64() > Some(0), "{blocks}");
     }
     assert!(plan["blocks"]["planning_flops"].as_u64() > Some(0), "{plan}");
