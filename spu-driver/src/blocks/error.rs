@@ -26,7 +26,7 @@ pub enum BlockError {
     #[error(
         "cancelled {0}; an inverse cannot be put together from a part of its blocks, so none is given"
     )]
-    Cancelled(Reached),
+    Cancelled(Box<Reached>),
     /// A block was read by no copy: there was one copy, or the others had been left out.
     #[error("rows {first} to {last}: {source} ({reached})")]
     Leaf {
@@ -37,7 +37,7 @@ pub enum BlockError {
         /// Why the last copy did not read it.
         source: Trouble,
         /// How far the run came.
-        reached: Reached,
+        reached: Box<Reached>,
     },
     /// The errors of earlier leaves leave a Schur complement that is not positive definite.
     #[error(
@@ -69,7 +69,7 @@ pub enum BlockError {
         /// Serial numbers of the copies that were compared.
         serials: Vec<u64>,
         /// How far the run came.
-        reached: Reached,
+        reached: Box<Reached>,
     },
     /// A copy reads another inverse of the first block at the end than at the start. Its reads are in
     /// every block, so there is nothing left to give.
@@ -85,7 +85,7 @@ pub enum BlockError {
         /// How it was seen.
         what: String,
         /// How far the run came.
-        reached: Reached,
+        reached: Box<Reached>,
     },
 }
 

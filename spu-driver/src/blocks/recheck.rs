@@ -43,14 +43,14 @@ impl BlockRun<'_, '_> {
                 copy,
                 serial: run.boards.devices[copy].info().serial,
                 what,
-                reached: run.reached(),
+                reached: run.reached().into(),
             };
             match read {
                 Ok(read) if read.inversion.outcome == Outcome::Cancelled => {
-                    return Err(BlockError::Cancelled(self.reached()));
+                    return Err(BlockError::Cancelled(self.reached().into()));
                 }
                 Err(OperationError::Device(Error::Cancelled)) => {
-                    return Err(BlockError::Cancelled(self.reached()));
+                    return Err(BlockError::Cancelled(self.reached().into()));
                 }
                 Ok(read) => {
                     self.book(&read);

@@ -198,7 +198,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
             }
         }
         if cancelled {
-            return Err(BlockError::Cancelled(self.reached()));
+            return Err(BlockError::Cancelled(self.reached().into()));
         }
         let fatal = troubles.iter().position(|(_, trouble)| !is_of_the_board(trouble));
         if reads.is_empty() || fatal.is_some() {
@@ -209,7 +209,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
                     self.leave_out(other, first, &trouble);
                 }
             }
-            return Err(BlockError::Leaf { first, last, source, reached: self.reached() });
+            return Err(BlockError::Leaf { first, last, source, reached: self.reached().into() });
         }
         for (copy, trouble) in troubles {
             self.leave_out(copy, first, &trouble);
@@ -243,7 +243,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
                 last: first + a.n() - 1,
                 verdict,
                 serials: reads.iter().map(|read| read.inversion.board.serial).collect(),
-                reached: self.reached(),
+                reached: self.reached().into(),
             }),
             _ => Ok(reads),
         }
@@ -353,8 +353,11 @@ fn read_one(
 /// every one.
 fn is_of_the_board(trouble: &Trouble) -> bool {
     match trouble {
-        Trouble::Unsteady { .. } | Trouble::Outlier => true,
-        Trouble::Operation(OperationError::NoSignal { .. } | OperationError::Inconsistent) => true,
+        Trouble::Unsteady { .. }
+        | Trouble::Outlier
+        | Trouble::Operation(OperationError::NoSignal { .. } | OperationError::Inconsistent) => {
+            true
+        }
         Trouble::Operation(OperationError::Device(error)) => matches!(
             error,
             Error::Disconnected { .. }
