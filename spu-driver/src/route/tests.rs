@@ -24,8 +24,8 @@ fn planning_is_counted_apart_from_the_transformation() {
     let options = effective(2000, 1);
     let routes = plan_routes(&a, device.info(), &options).unwrap();
     let each: u64 = routes.usable.iter().map(|plan| plan.planning_flops).sum();
-    // Those that are impossible were looked at too.
-    assert!(each > 0 && routes.planning_flops > each, "{each} {}", routes.planning_flops);
+    // What is impossible by its signs takes no algebra.
+    assert!(each > 0 && routes.planning_flops >= each, "{each} {}", routes.planning_flops);
     let result =
         invert_any(device.as_mut(), &a, &options, RouteChoice::Auto, &Quiet).unwrap().route;
     assert_eq!(result.route, Route::Tridiagonal);
