@@ -13,6 +13,7 @@ use crate::device::{
     AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, Moments, Outcome, Phases, Report, Sink,
 };
 use crate::error::Error;
+use crate::linalg::flops::counted;
 use crate::matrix::{MatrixError, SpdMatrix};
 use crate::plan::{Budget, InversionPlan, TARGET_RMS, limit_gain};
 use crate::readout::{ReadOut, Unreadable};
@@ -233,8 +234,14 @@ pub fn invert(
     let info = device.info();
     let model = options.model(info)?;
     let members = options.programmings.get();
-    let plans = InversionPlan::ensemble(a, info, &model, &options.budget, members)?;
-    invert_planned(device, a, plans, &Basis::default(), options, progress)
+    let (plans, planning_flops) =
+        counted(|| InversionPlan::ensemble(a, info, &model, &options.budget, members));
+    let plans = plans?;
+    let (result, read_out_flops) =
+        counted(|| invert_planned(device, a, plans, &Basis::default(), options, progress));
+    let mut result = result?;
+    result.route = Taken { planning_flops, read_out_flops, ..result.route };
+    Ok(result)
 }
 
 /// Inverts `a` as planned, with results in the coordinates that `basis` leads back to. The budget is in

@@ -14,6 +14,7 @@
 use spu_protocol::payload::InfoReply;
 
 use crate::board_model::{BoardModel, CellValues};
+use crate::linalg::flops::count;
 
 /// Nominal values that every cell shares.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +105,8 @@ pub struct Mode {
 
 impl Mode {
     fn new(cell: &CellModel, c: f64) -> Self {
+        // Four determinants of three rows, and what they are made of.
+        count(100);
         let alpha = 1.0 / (2.0 * cell.r_ohm * c);
         let omega0 = 1.0 / (cell.l_henry * c).sqrt();
         let phi = step(alpha, omega0, cell.period_s);
@@ -151,6 +154,8 @@ impl Mode {
             values.push(v * scale);
             (v, w) = (stride[0].mul_add(v, stride[1] * w), stride[2].mul_add(v, stride[3] * w));
         }
+        // The step, the envelope and its scale.
+        count(11 * values.len());
         values
     }
 }

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::linalg::flops::count;
 use crate::model::Mode;
 use crate::plan::{Budget, DEFAULT_SAMPLES, InversionPlan, SETTLE_RESIDUE};
 
@@ -101,6 +102,7 @@ impl ErrorLaw {
         let (mut correlated, mut independent) = (0.0, 0.0);
         for k in 0..n {
             for l in 0..n {
+                count(2 * rho[k].len().min(rho[l].len()));
                 // Lag 0 counts once, every other lag on both sides.
                 let lags: f64 = rho[k].iter().zip(&rho[l]).skip(1).map(|(a, b)| a * b).sum();
                 correlated += self.weights[k * n + l] * 2.0_f64.mul_add(lags, 1.0);

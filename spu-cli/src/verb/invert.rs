@@ -93,6 +93,9 @@ impl Invert {
         ready.options = self.mitigate.apply(ready.options);
         let meter = Meter::new(ready.devices.len(), json);
         let cells = ready.devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
+        if a.n() > cells {
+            interrupt.says(super::blocks_view::ON_INTERRUPT);
+        }
         let result = if a.n() > cells {
             self.blocks(ready, &a, &meter)
         } else {

@@ -211,7 +211,7 @@ impl InvertAnswer {
             verdict: ensemble.verdict.clone(),
             outliers: outliers.to_vec(),
             calibrated: request.calibration.holds(),
-            intervals: intervals(&request.calibration),
+            intervals: intervals(request.calibration.holds(), request.calibration.caveat()),
             calibration: request.calibration,
             digital_work: digital_work(a, first),
             seed: request.seed,
@@ -306,16 +306,17 @@ fn half_widths_of(inversion: &Inversion) -> Array2<f64> {
     }
 }
 
-/// What the intervals of a result hold.
-fn intervals(calibration: &CalibrationView) -> String {
+/// What the intervals of a result hold: all errors, or the statistical one alone for the reason that `caveat`
+/// gives.
+pub(crate) fn intervals(whole: bool, caveat: &str) -> String {
     let level = CONFIDENCE * 100.0;
-    if calibration.holds() {
+    if whole {
         format!(
             "calibrated: {level:.0} % intervals hold the statistical error, what the calibration leaves \
              open, and the known error of quantisation"
         )
     } else {
-        format!("{level:.0} % intervals are statistical only; {}", calibration.caveat())
+        format!("{level:.0} % intervals are statistical only; {caveat}")
     }
 }
 
@@ -332,14 +333,15 @@ fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
     vec![
         route,
         format!(
-            "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
+            "planning: routes of the {n} × {n} matrix, diagonal scaling, quantisation, timing, {}",
+            flops(first.route.planning_flops)
         ),
         format!(
             "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
-             scaling undone",
-            crate::text::percent(first.law_correction)
+             scaling undone; error bars by the jackknife over batches; {}",
+            crate::text::percent(first.law_correction),
+            flops(first.route.read_out_flops)
         ),
-        "error bars: jackknife over batches".into(),
         "reference: inverse by Cholesky factorisation, for comparison only".into(),
     ]
 }

@@ -233,8 +233,8 @@ fn by_integration(
         let read = part(device, &at, index as u64, u64::from(nodes), options, progress)?;
         value -= weight * trace(&read.inverse);
         quantisation -= weight * trace(&read.systematic.quantisation);
-        draws.resize(read.systematic.draws.len(), 0.0);
-        for (sum, draw) in draws.iter_mut().zip(&read.systematic.draws) {
+        draws.resize(read.systematic.shifts.len(), 0.0);
+        for (sum, draw) in draws.iter_mut().zip(&read.systematic.shifts) {
             *sum -= weight * trace(draw);
         }
         let batches = read.replicates.values().iter().map(trace);
@@ -309,7 +309,7 @@ impl Found {
         let (value, variance) = jackknife(&read.inverse, &read.replicates, minus)
             .ok_or(OperationError::Inconsistent)?;
         let wanted = &read.inverse - &read.systematic.quantisation;
-        let draws = read.systematic.draws.iter().map(|change| {
+        let draws = read.systematic.shifts.iter().map(|change| {
             minus(&(&read.inverse + change)).map_or(f64::INFINITY, |value| value - raw)
         });
         Ok(Self {
