@@ -8,6 +8,7 @@ use crate::device::{BoardInfo, Moments};
 use crate::linalg::{frobenius, from_eigen, relative_error, solve, symmetric_eigen};
 use crate::model::CellModel;
 use crate::plan::InversionPlan;
+use crate::timing::TimeLaw;
 
 /// Turns moments into an estimate of the inverse.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct ReadOut {
     cell: CellModel,
     /// Root-mean-square noise current of each, in amperes.
     sigma: Vec<f64>,
+    /// What covariances are extrapolated by in measurement time.
+    time: Option<TimeLaw>,
 }
 
 /// An estimate from one set of moments.
@@ -67,7 +70,15 @@ impl ReadOut {
             cell: CellModel::mean(&model),
             sigma: drives.map(|(cell, gain)| gain.factor() * rms * cell.drive_ampere).collect(),
             model,
+            time: None,
         }
+    }
+
+    /// The same, with covariances extrapolated in measurement time.
+    #[must_use]
+    pub(crate) fn extrapolated(mut self, time: Option<TimeLaw>) -> Self {
+        self.time = time;
+        self
     }
 
     /// Root-mean-square noise current of each cell in use, in amperes.
@@ -78,6 +89,14 @@ impl ReadOut {
     /// Covariance of the voltages, in V². The mean is subtracted, and with it every constant
     /// offset; the converter's rounding noise (1/12 LSB², uniform) is taken off the diagonal.
     pub(crate) fn covariance(&self, moments: &Moments) -> Array2<f64> {
+        let covariance = self.sample_covariance(moments);
+        match &self.time {
+            Some(law) => law.extrapolate(&covariance, moments.count),
+            None => covariance,
+        }
+    }
+
+    fn sample_covariance(&self, moments: &Moments) -> Array2<f64> {
         let count = i128::from(moments.count);
         let unbias = moments.count as f64 / (moments.count as f64 - 1.0).max(1.0);
         let square = (moments.count as f64) * (moments.count as f64);

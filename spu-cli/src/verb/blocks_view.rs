@@ -8,7 +8,7 @@ use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport};
 use spu_driver::stats::CONFIDENCE;
 
 use super::calibration_view::CalibrationView;
-use super::invert_view::PhasesView;
+use super::ledger::PhasesView;
 use super::route::{error_parts, flops};
 use crate::text::{count, counted, duration};
 

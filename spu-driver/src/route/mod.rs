@@ -16,6 +16,8 @@
 mod splitting;
 mod tridiagonal;
 
+use std::time::Instant;
+
 use ndarray::Array2;
 use serde::Serialize;
 
@@ -158,7 +160,7 @@ impl RoutePlan {
         };
         let model = options.model(info)?;
         let members = options.programmings.get();
-        let plans = InversionPlan::ensemble_among(
+        let mut plans = InversionPlan::ensemble_among(
             &on_board,
             info,
             &model,
@@ -166,6 +168,9 @@ impl RoutePlan {
             members,
             scalings,
         )?;
+        for plan in &mut plans {
+            plan.settling = options.settle;
+        }
         let programmed = basis.restore(&programmed_inverse(&plans));
         let n = a.n();
         let ratio = n as f64 / plans.iter().map(|plan| plan.effective).sum::<f64>();
@@ -380,8 +385,12 @@ pub fn invert_any(
     choice: RouteChoice,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
+    let started = Instant::now();
     let chosen = choose_route(a, device.info(), options, choice)?;
-    invert_by(device, a, &chosen, options, progress)
+    let planning = started.elapsed();
+    let mut result = invert_by(device, a, &chosen, options, progress)?;
+    result.host += planning;
+    Ok(result)
 }
 
 /// Inverts `a` by a planned route; `options.budget` is in the plan.
