@@ -360,3 +360,6 @@ fn assemble(
         host: Duration::ZERO,
     })
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests;
