@@ -13,7 +13,7 @@ use spu_driver::invert::{Inversion, InvertOptions, Quiet, invert};
 use spu_driver::linalg::{frobenius, relative_error};
 use spu_driver::matrix::SpdMatrix;
 use spu_driver::ops::logdet::{LogDetMethod, logdet};
-use spu_driver::plan::{Budget, Settle};
+use spu_driver::plan::{Budget, SETTLE_RESIDUE, Settle};
 use spu_driver::route::{Route, RoutePlan, invert_by, plan_route};
 use spu_driver::{Device, open};
 
@@ -308,14 +308,20 @@ pub fn starts(programmings: u32, effective_each: u64, runs: u64, seed: u64) -> R
     let matrix = Planned::new(device.as_ref(), programmings, effective, 0)?;
     let plan = &matrix.route.plans[0];
     let (best, full) = (plan.settle_for_mean(), plan.settle);
-    let starts = [
-        ("chosen", Settle::Ticks(best)),
-        ("none", Settle::Ticks(0)),
-        ("half", Settle::Ticks(best / 2)),
-        ("twice", Settle::Ticks(2 * best)),
-        ("to one in a million", Settle::Ticks(full)),
-        ("kept", Settle::Keep),
-    ];
+    // Half and twice of no wait are no wait: then longer ones, by the slowest mode's time constant.
+    let tau = (full as f64 / -SETTLE_RESIDUE.ln()).round() as u64;
+    let beside = if best > 0 {
+        [("none", 0), ("half", best / 2), ("twice", 2 * best)]
+    } else {
+        [("half a time constant", tau / 2), ("one time constant", tau), ("three", 3 * tau)]
+    };
+    let starts: Vec<(&str, Settle)> = [("chosen", best)]
+        .into_iter()
+        .chain(beside)
+        .chain([("to one in a million", full)])
+        .map(|(name, wait)| (name, Settle::Ticks(wait)))
+        .chain([("kept", Settle::Keep)])
+        .collect();
     let ticks = (best + plan.samples * u64::from(plan.decimation)) as f64;
     let mut found: Vec<Vec<(f64, f64, f64)>> = vec![Vec::new(); starts.len()];
     let mut shares = vec![(0.0, 0.0); starts.len()];

@@ -89,7 +89,7 @@ fn main() -> Result<()> {
 }
 
 fn mitigations(quick: bool) -> Result<()> {
-    let (boards, runs) = if quick { (5, 20) } else { (24, 400) };
+    let (boards, runs) = if quick { (3, 20) } else { (24, 400) };
     for row in mitigation::programmings(boards, 100_000, SEED)? {
         print("programmings", &row)?;
     }
@@ -105,7 +105,7 @@ fn mitigations(quick: bool) -> Result<()> {
         print("extrapolation", &mitigation::inverses(programmings, effective, runs, SEED)?)?;
     }
     for (programmings, effective, runs) in
-        [(1, 140, runs), (1, 1_000, runs), (1, 12_000, runs / 4), (64, 140, runs / 2)]
+        [(1, 200, runs), (1, 1_000, runs), (1, 12_000, runs / 4), (64, 200, runs / 2)]
     {
         for row in mitigation::starts(programmings, effective, runs, SEED)? {
             print("starts", &row)?;
