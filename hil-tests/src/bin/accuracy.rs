@@ -89,7 +89,7 @@ fn main() -> Result<()> {
 }
 
 fn mitigations(quick: bool) -> Result<()> {
-    let (boards, runs) = if quick { (3, 20) } else { (24, 400) };
+    let (boards, runs) = if quick { (3, 20) } else { (24, 160) };
     for row in mitigation::programmings(boards, 100_000, SEED)? {
         print("programmings", &row)?;
     }

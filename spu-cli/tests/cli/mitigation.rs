@@ -15,9 +15,10 @@ fn the_ledger_adds_up() {
     let answer = json(&arguments, 0);
     let copy = &answer["copies"][0];
     let (ticks, wall) = (&copy["time"]["ticks"], &copy["time"]["wall_s"]);
-    assert_eq!(sum(ticks, &["gain", "settle", "sample"]), ticks["all"].as_f64().unwrap());
+    let count = |part: &str| ticks[part].as_u64().unwrap();
+    assert_eq!(count("gain") + count("settle") + count("sample"), count("all"));
     assert_eq!(ticks["all"], copy["board_ticks"]);
-    assert!(ticks["gain"].as_u64().unwrap() > 0);
+    assert!(count("gain") > 0);
     let parts = ["program", "gain", "settle", "sample", "transfer", "encode", "decode", "host"];
     let all = wall["all"].as_f64().unwrap();
     assert!((sum(wall, &parts) - all).abs() < 1e-9 * all);
