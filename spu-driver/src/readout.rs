@@ -146,15 +146,17 @@ impl ReadOut {
         parts: &[Moments],
     ) -> Result<Vec<Array2<f64>>, Unreadable> {
         let rest = parts.iter().map(|part| whole.without(part));
+        let time = self.time.clone().map(|law| law.within(whole.count));
+        let within = self.clone().extrapolated(time);
         if self.model.is_uniform() {
-            return rest.map(|moments| Ok(self.estimate(&moments)?.inverse)).collect();
+            return rest.map(|moments| Ok(within.estimate(&moments)?.inverse)).collect();
         }
         // Nearly the white-noise law: its slope is that of the law to some parts in a thousand.
         let unit = self.cell.white_variance(1.0, self.mean_sigma());
         let centre = self.covariance(whole);
         Ok(rest
             .map(|moments| {
-                let change = (self.covariance(&moments) - &centre) / unit;
+                let change = (within.covariance(&moments) - &centre) / unit;
                 &estimate.inverse + &self.unscale(&change)
             })
             .collect())

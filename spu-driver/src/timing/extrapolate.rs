@@ -26,6 +26,8 @@ pub(crate) struct TimeLaw {
     settle: Option<u64>,
     /// Of each mode.
     mean: Vec<f64>,
+    /// Samples of the record that others are parts of, each with its share of what the start lacks.
+    whole: Option<u64>,
 }
 
 impl TimeLaw {
@@ -37,11 +39,21 @@ impl TimeLaw {
             decimation: plan.decimation,
             settle: plan.starts_at_rest().then(|| plan.settle_for_mean()),
             mean: plan.modes.iter().map(|mode| mode.mean_deficit(plan.decimation)).collect(),
+            whole: None,
         }
+    }
+
+    /// For what is left of a record of `count` samples without one of its batches, as the jackknife has it:
+    /// on average over the batches this lacks the same part as the whole.
+    #[must_use]
+    pub(crate) fn within(mut self, count: u64) -> Self {
+        self.whole = Some(count);
+        self
     }
 
     /// The covariance of an endless record, from one of `count` samples: digital.
     pub(crate) fn extrapolate(&self, covariance: &Array2<f64>, count: u64) -> Array2<f64> {
+        let count = self.whole.unwrap_or(count);
         let factors = self.modes.iter().zip(&self.mean).map(|(mode, mean)| {
             let start =
                 self.settle.map_or(0.0, |wait| mode.start_deficit(wait, self.decimation, count));
@@ -92,6 +104,17 @@ mod tests {
                 assert!(settling == Settle::Keep || relative_error(&short, &endless) > 1e-3);
             }
         }
+    }
+
+    /// The jackknife's parts of a record take the factors of the whole.
+    #[test]
+    fn parts_of_a_record_are_extrapolated_as_the_whole() {
+        let plan = plan();
+        let (law, eye) = (TimeLaw::new(&plan), Array2::eye(4));
+        let whole = law.extrapolate(&eye, plan.samples);
+        let part = law.clone().within(plan.samples).extrapolate(&eye, plan.samples / 2);
+        assert_eq!(part, whole);
+        assert_ne!(law.extrapolate(&eye, plan.samples / 2), whole);
     }
 
     /// A record that is shorter than its law allows stays finite.
