@@ -12,6 +12,7 @@ use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
 use crate::route::Basis;
 use crate::stats::{CONFIDENCE, Replicates};
+use crate::timing::TimeLaw;
 
 /// Systematic errors of an inverse.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,20 +53,22 @@ impl Systematic {
         Self::new(mean(&|one| &one.quantisation), shifts)
     }
 
-    /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
+    /// Those of `result`, which came from these moments, extrapolated if so, in the coordinates that `basis`
+    /// leads back to.
     pub(crate) fn of(
         a: &SpdMatrix,
         result: &Inversion,
         model: &BoardModel,
         measured: Option<&MeasuredBoard>,
-        moments: &Moments,
+        (moments, time): (&Moments, Option<&TimeLaw>),
         basis: &Basis,
     ) -> Result<Self, OperationError> {
         let quantisation = quantisation(a, &result.plan, model, &result.inverse);
         let clean = &result.inverse - &quantisation;
         let mut shifts = Vec::new();
         for draw in measured.iter().flat_map(|board| &board.draws) {
-            let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
+            let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain)
+                .extrapolated(time.cloned());
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
             let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);

@@ -2,6 +2,7 @@
 
 pub mod any;
 pub mod calibrated;
+pub mod mitigation;
 
 use ndarray::Array2;
 use spu_driver::linalg::frobenius;

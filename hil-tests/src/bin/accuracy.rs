@@ -1,6 +1,7 @@
 //! Prints how accurate inverses are, one JSON object a line. The boards are simulated.
 //!
-//! `cargo run --release --bin accuracy -- [--quick] [calibrated] [coverage] [any] [large] [refine]`
+//! `cargo run --release --bin accuracy -- [--quick] [calibrated] [coverage] [any] [large] [refine]
+//! [mitigation]`
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
@@ -8,6 +9,7 @@ use hil_tests::accuracy::any::{
     SIGNED_8_BIT, UNIPOLAR_4_BIT, UNIPOLAR_8_BIT, any_spd, large, refined,
 };
 use hil_tests::accuracy::calibrated::{coverage, medians};
+use hil_tests::accuracy::mitigation;
 use serde::Serialize;
 use spu_driver::refine::RefineMethod;
 
@@ -33,6 +35,8 @@ enum Part {
     Large,
     /// Refinement to 1e-6
     Refine,
+    /// Gain and cost of each mitigation, starts and decimations of runs
+    Mitigation,
 }
 
 /// Seed of the first matrix.
@@ -77,6 +81,38 @@ fn main() -> Result<()> {
         }
         let method = RefineMethod::FreshReads;
         print("refined", &refined(SIGNED_8_BIT, method, matrices / 3, 12_000, SEED)?)?;
+    }
+    if wanted(Part::Mitigation) {
+        mitigations(arguments.quick)?;
+    }
+    Ok(())
+}
+
+fn mitigations(quick: bool) -> Result<()> {
+    let (boards, runs) = if quick { (3, 20) } else { (24, 160) };
+    for row in mitigation::programmings(boards, 100_000, SEED)? {
+        print("programmings", &row)?;
+    }
+    for (copies, noisier) in [(1, false), (2, false), (4, false), (2, true), (4, true)] {
+        print("copies", &mitigation::copies(copies, noisier, boards, SEED)?)?;
+    }
+    for effective in [140, 1_000, 12_000] {
+        print("extrapolation", &mitigation::log_determinants(effective, runs, SEED)?)?;
+    }
+    for (programmings, effective, runs) in
+        [(1, 140, runs), (1, 1_000, runs), (1, 12_000, runs / 4), (64, 64 * 140, runs / 4)]
+    {
+        print("extrapolation", &mitigation::inverses(programmings, effective, runs, SEED)?)?;
+    }
+    for (programmings, effective, runs) in
+        [(1, 200, runs), (1, 1_000, runs), (1, 12_000, runs / 4), (64, 200, runs / 2)]
+    {
+        for row in mitigation::starts(programmings, effective, runs, SEED)? {
+            print("starts", &row)?;
+        }
+    }
+    for row in mitigation::decimations(runs, SEED)? {
+        print("decimations", &row)?;
     }
     Ok(())
 }

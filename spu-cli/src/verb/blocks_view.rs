@@ -7,7 +7,8 @@ use spu_driver::BoardInfo;
 use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport, LeftOut, Recheck};
 
 use super::calibration_view::CalibrationView;
-use super::invert_view::{PhasesView, intervals};
+use super::invert_view::intervals;
+use super::ledger::PhasesView;
 use super::route::flops;
 use crate::exit::Exit;
 use crate::text::{count, counted, duration, percent};

@@ -12,9 +12,10 @@ use spu_driver::matrix::SpdMatrix;
 use spu_driver::refine::{Refinement, refine};
 use spu_driver::route::RouteChoice;
 
-use super::calibrated::{MitigateArg, Ready, RunArgs};
+use super::calibrated::{Ready, RunArgs};
 use super::invert_large::{LargeAnswer, LargeRun};
 use super::invert_view::{InvertAnswer, Request};
+use super::mitigate::MitigateArg;
 use super::route::{MethodName, RefineView, RouteArg};
 use super::{BudgetArgs, MatrixArg, Written, command};
 use crate::answer::Answer;
@@ -89,6 +90,7 @@ impl Invert {
             ));
         }
         let a = self.matrix.read()?;
+        self.mitigate.check()?;
         let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
         ready.options = self.mitigate.apply(ready.options);
         let meter = Meter::new(ready.devices.len(), json);

@@ -12,8 +12,9 @@ use spu_driver::refine::{VectorMethod, Work};
 use spu_driver::solve::{Solution, SolveRefinement, solve};
 
 use super::blocks_view::{BlocksView, block_intervals};
-use super::calibrated::{MitigateArg, RunArgs};
+use super::calibrated::RunArgs;
 use super::calibration_view::CalibrationView;
+use super::mitigate::MitigateArg;
 use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
 use super::{BudgetArgs, MatrixArg, Written, written_lines};
@@ -137,6 +138,7 @@ impl Solve {
         }
         let a = self.matrix.read()?;
         let b = read_vector(&self.vector)?;
+        self.mitigate.check()?;
         let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
         interrupt.says(super::blocks_view::ON_INTERRUPT);
         let options = self.mitigate.apply(ready.options.clone());

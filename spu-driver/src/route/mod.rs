@@ -18,6 +18,8 @@ mod plan;
 mod splitting;
 mod tridiagonal;
 
+use std::time::Instant;
+
 use serde::Serialize;
 
 use crate::device::Device;
@@ -150,8 +152,12 @@ pub fn invert_any(
     choice: RouteChoice,
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
+    let started = Instant::now();
     let chosen = choose_route(a, device.info(), options, choice)?;
-    invert_by(device, a, &chosen, options, progress)
+    let planning = started.elapsed();
+    let mut result = invert_by(device, a, &chosen, options, progress)?;
+    result.host += planning;
+    Ok(result)
 }
 
 /// Inverts `a` by a planned route; `options.budget` is in the plan.

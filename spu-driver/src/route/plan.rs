@@ -72,7 +72,7 @@ impl RoutePlan {
         };
         let model = options.model(info)?;
         let members = options.programmings.get();
-        let plans = InversionPlan::ensemble_among(
+        let mut plans = InversionPlan::ensemble_among(
             &on_board,
             info,
             &model,
@@ -80,6 +80,9 @@ impl RoutePlan {
             members,
             scalings,
         )?;
+        for plan in &mut plans {
+            plan.settling = options.settle;
+        }
         let programmed = basis.restore(&programmed_inverse(&plans));
         let n = a.n();
         let ratio = n as f64 / plans.iter().map(|plan| plan.effective).sum::<f64>();

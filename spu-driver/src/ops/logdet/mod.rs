@@ -17,7 +17,9 @@
 //! N for the logarithm, which is not that of the inverse. The digamma formula at this N needs the
 //! spectrum of the board to be as planned; the jackknife over batches removes the same term whatever
 //! the spectrum (Quenouille 1956; Efron and Stein 1981), and gives the error bar. The result has the
-//! jackknife's; the formula's is beside it ([`LogDet::bias_planned`]).
+//! jackknife's; the formula's is beside it ([`LogDet::bias_planned`]). What the start from rest leaves in
+//! every mode adds up in the logarithm, so covariances are extrapolated in time
+//! ([`InvertOptions::extrapolate`]) whatever the options say.
 //!
 //! **Reference.** Unequal gains of drives and converters add their logarithms to `log det X`, and beyond
 //! first order they mix with the matrix. So the identity, whose cells stand alone, is read first on
@@ -139,6 +141,7 @@ pub fn logdet(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<LogDet, OperationError> {
+    let options = &InvertOptions { extrapolate: true, ..options.clone() };
     match method {
         LogDetMethod::Covariance => by_covariance(a, invert(device, a, options, progress)?),
         LogDetMethod::Reference => by_reference(device, a, options, progress),
