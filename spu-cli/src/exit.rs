@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use spu_driver::Error;
-use spu_driver::blocks::BlockError;
+use spu_driver::blocks::{BlockError, Trouble};
 use spu_driver::calibrate::CalibrateError;
 use spu_driver::calibration::CalibrationError;
 use spu_driver::flash::FlashError;
@@ -83,7 +83,7 @@ impl Exit {
                 "this board cannot do what was asked for; all reasons are given"
             }
             Self::Disagreement => {
-                "copies disagree, one is an outlier, or samples fail their tests; results are printed"
+                "copies disagree, one is an outlier or was lost, or samples fail their tests; results are printed"
             }
             Self::Cancelled => "cancelled; what was measured until then is printed",
             Self::SelfTest => "a self test failed",
@@ -208,9 +208,12 @@ impl From<BlockError> for Failure {
         let message = error.to_string();
         let exit = match error {
             BlockError::Operation(error) => return error.into(),
-            BlockError::Leaf { source, .. } => Self::from(source).exit,
+            BlockError::Cancelled(_) => Exit::Cancelled,
+            BlockError::Leaf { source: Trouble::Operation(source), .. } => Self::from(source).exit,
+            BlockError::Leaf { .. } | BlockError::Changed { .. } => Exit::Fault,
+            BlockError::NoBoards => Exit::Device,
             BlockError::NotDefinite { .. } => Exit::NotProgrammable,
-            BlockError::Copies(_) => Exit::Disagreement,
+            BlockError::Copies { .. } => Exit::Disagreement,
             _ => Exit::Unexpected,
         };
         Self::new(exit, message)

@@ -31,9 +31,14 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// What the first press says, where it is something else than usual.
+    pub(crate) fn says(&self, saying: &'static str) {
+        self.state().saying = Some(saying);
+    }
+
     /// As [`watch`](Self::watch), where the first press says something else.
     pub(crate) fn watch_saying(&self, devices: &[Box<dyn Device>], saying: &'static str) {
-        self.state().saying = Some(saying);
+        self.says(saying);
         self.watch(devices);
     }
 

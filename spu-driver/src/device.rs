@@ -340,6 +340,11 @@ pub struct Phases {
 }
 
 impl Phases {
+    /// All of them together.
+    pub fn total(&self) -> Duration {
+        self.encode + self.program + self.acquire + self.transfer + self.decode
+    }
+
     /// Adds the times of another run.
     pub fn add(&mut self, other: &Self) {
         self.encode += other.encode;

@@ -5,6 +5,7 @@ use std::thread;
 use ndarray::Array2;
 use serde::Serialize;
 
+use crate::agreement::Noise;
 use crate::device::Device;
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress};
@@ -238,11 +239,8 @@ fn pairs(valid: &[(usize, &Inversion)], spread: f64) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for (at, (a, x)) in valid.iter().enumerate() {
         for (b, y) in &valid[at + 1..] {
-            let n = x.plan.n as f64;
-            let effective = x.effective_measured.min(y.effective_measured);
-            // Whitened, the estimate of a covariance has squared error (n² + n)/N; two of them
-            // differ by twice that. Three times its root is beyond 1e-6 for every n ≥ 1.
-            let noise = 3.0 * (2.0 * (n * n + n) / effective).sqrt();
+            let kept = (x.kept as f64, y.kept as f64);
+            let noise = Noise::of(&x.plan).limit(kept).max(Noise::of(&y.plan).limit(kept));
             let known = 5.0 * calibration_distance(x).hypot(calibration_distance(y));
             let (u, v) = (comparable(x), comparable(y));
             let norms = 0.5 * (frobenius(&u) + frobenius(&v));

@@ -5,6 +5,7 @@
 //! back end writes them again; an ensemble runs them on several copies of a board and judges
 //! whether the copies agree.
 
+mod agreement;
 pub mod blocks;
 pub mod board_model;
 pub mod calibrate;

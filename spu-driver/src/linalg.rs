@@ -5,6 +5,9 @@
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
+use flops::count;
+
+pub mod flops;
 pub mod large;
 pub mod tridiagonal;
 
@@ -45,6 +48,7 @@ pub fn symmetric_eigen(a: &ArrayRef2<f64>) -> (Array1<f64>, Array2<f64>) {
 /// One Jacobi rotation that makes `m[p, q]` zero, accumulated in `v`.
 fn rotate(m: &mut Array2<f64>, v: &mut Array2<f64>, p: usize, q: usize) {
     let n = m.nrows();
+    count(18 * n);
     let theta = (m[[q, q]] - m[[p, p]]) / (2.0 * m[[p, q]]);
     let t = theta.signum() / (theta.abs() + theta.mul_add(theta, 1.0).sqrt());
     let c = 1.0 / t.mul_add(t, 1.0).sqrt();
@@ -69,6 +73,7 @@ fn rotate(m: &mut Array2<f64>, v: &mut Array2<f64>, p: usize, q: usize) {
 /// `vectors · diag(values) · vectorsᵀ`.
 pub fn from_eigen(values: &Array1<f64>, vectors: &Array2<f64>) -> Array2<f64> {
     let n = vectors.nrows();
+    count(3 * n * n * values.len());
     Array2::from_shape_fn((n, n), |(i, j)| {
         (0..values.len())
             .fold(0.0, |sum, k| (vectors[[i, k]] * values[k]).mul_add(vectors[[j, k]], sum))
@@ -77,11 +82,13 @@ pub fn from_eigen(values: &Array1<f64>, vectors: &Array2<f64>) -> Array2<f64> {
 
 /// Frobenius norm.
 pub fn frobenius(a: &ArrayRef2<f64>) -> f64 {
+    count(2 * a.len());
     a.iter().fold(0.0, |sum: f64, x| x.mul_add(*x, sum)).sqrt()
 }
 
 /// Relative Frobenius distance `‖a − b‖ / ‖b‖`.
 pub fn relative_error(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
+    count(a.len());
     frobenius(&(a - b)) / frobenius(b)
 }
 
@@ -94,6 +101,7 @@ pub fn affine_distance(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
         return f64::INFINITY;
     }
     let whiten = from_eigen(&values.mapv(|l| 1.0 / l.sqrt()), &vectors);
+    count(4 * a.nrows().pow(3));
     let (ratios, _) = symmetric_eigen(&whiten.dot(b).dot(&whiten));
     if ratios.iter().any(|l| l.is_nan() || *l <= 0.0) {
         return f64::INFINITY;
@@ -104,6 +112,7 @@ pub fn affine_distance(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
 /// `a · b`.
 pub fn product(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
     let inner = a.ncols();
+    count(2 * a.nrows() * inner * b.ncols());
     Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
         (0..inner).fold(0.0, |sum, k| a[[i, k]].mul_add(b[[k, j]], sum))
     })
@@ -114,6 +123,10 @@ pub fn product(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
 pub fn solve(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
     let n = a.nrows();
     let (mut a, mut x) = (a.to_owned(), b.to_owned());
+    let columns = x.ncols();
+    // Below each pivot a row of the rest and of the right side; then back.
+    count((0..n).map(|k| (n - 1 - k) * (1 + 2 * (n - k + columns))).sum::<usize>());
+    count(n * n * columns);
     for k in 0..n {
         let pivot =
             (k..n).max_by(|&i, &j| a[[i, k]].abs().total_cmp(&a[[j, k]].abs())).unwrap_or(k);

@@ -39,10 +39,17 @@ pub(crate) fn merge(mut members: Vec<Inversion>) -> Inversion {
         convergence.push(Partial { kept, effective, inverse });
     }
     let programmings = members.len();
+    let extrapolated: Option<f64> = members.iter().map(|member| member.extrapolated).sum();
     let rest = members.split_off(1);
     let mut all = members.swap_remove(0);
     for member in &rest {
-        all.ticks = Ticks(all.ticks.0 + member.ticks.0);
+        for (sum, part) in [
+            (&mut all.ticks, member.ticks),
+            (&mut all.gain_ticks, member.gain_ticks),
+            (&mut all.settle_ticks, member.settle_ticks),
+        ] {
+            *sum = Ticks(sum.0 + part.0);
+        }
         all.phases.add(&member.phases);
         if member.outcome == Outcome::Cancelled {
             all.outcome = member.outcome;
@@ -56,6 +63,7 @@ pub(crate) fn merge(mut members: Vec<Inversion>) -> Inversion {
         replicates,
         systematic,
         programmings,
+        extrapolated: extrapolated.map(|sum| sum / count),
         kept,
         effective_planned: effective,
         effective_measured: (trace * trace + norm * norm) / squared,

@@ -14,6 +14,7 @@
 use spu_protocol::payload::InfoReply;
 
 use crate::board_model::{BoardModel, CellValues};
+use crate::linalg::flops::count;
 
 /// Nominal values that every cell shares.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,13 +105,16 @@ pub struct Mode {
 
 impl Mode {
     fn new(cell: &CellModel, c: f64) -> Self {
+        // Four determinants of three rows, and what they are made of.
+        count(100);
         let alpha = 1.0 / (2.0 * cell.r_ohm * c);
         let omega0 = 1.0 / (cell.l_henry * c).sqrt();
         let phi = step(alpha, omega0, cell.period_s);
         // A held current ends in the inductor: v = 0, i = u is the fixed point.
         let impedance = (cell.l_henry / c).sqrt();
         let gamma = [-phi[1] * impedance, (1.0 - phi[3]) * impedance];
-        let sigma = discrete_lyapunov(&phi, &gamma);
+        let [a, b] = gamma;
+        let sigma = discrete_lyapunov(&phi, [a * a, a * b, b * b]);
         Self { c, alpha, omega0, phi, gamma, sigma }
     }
 
@@ -142,7 +146,7 @@ impl Mode {
 
     /// Autocorrelation of the voltage at lags 0, d, 2d … ticks, until it stays below 1e-5.
     pub fn correlations(&self, decimation: u32) -> Vec<f64> {
-        let stride = power(&self.phi, decimation);
+        let stride = power(&self.phi, u64::from(decimation));
         let (mut v, mut w) = (self.sigma[0], self.sigma[1]);
         let scale = 1.0 / self.sigma[0];
         let mut values = Vec::new();
@@ -151,7 +155,29 @@ impl Mode {
             values.push(v * scale);
             (v, w) = (stride[0].mul_add(v, stride[1] * w), stride[2].mul_add(v, stride[3] * w));
         }
+        // The step, the envelope and its scale.
+        count(11 * values.len());
         values
+    }
+
+    /// Samples' worth of variance that a record lacks because it started at zero volts and amperes.
+    ///
+    /// After t ticks from rest the covariance lacks `Φᵗ Σ Φᵗᵀ` of its stationary value. This is the sum
+    /// of its voltage's part over Σ's, over the `count` samples at t = settle + 1, + decimation ….
+    pub fn start_deficit(&self, settle: u64, decimation: u32, count: u64) -> f64 {
+        let stride = power(&self.phi, u64::from(decimation));
+        let from = |ticks: u64| {
+            let first = carried(&power(&self.phi, ticks), self.sigma);
+            discrete_lyapunov(&stride, first)[0] / self.sigma[0]
+        };
+        let first = settle.saturating_add(1);
+        from(first) - from(first.saturating_add(count.saturating_mul(u64::from(decimation))))
+    }
+
+    /// Samples' worth of variance that subtracting a record's mean takes away beyond the one of
+    /// independent samples: the sum of the correlations at all other lags.
+    pub fn mean_deficit(&self, decimation: u32) -> f64 {
+        2.0 * self.correlations(decimation).iter().skip(1).sum::<f64>()
     }
 }
 
@@ -181,7 +207,7 @@ fn product(a: &[f64; 4], b: &[f64; 4]) -> [f64; 4] {
     ]
 }
 
-fn power(a: &[f64; 4], mut exponent: u32) -> [f64; 4] {
+fn power(a: &[f64; 4], mut exponent: u64) -> [f64; 4] {
     let (mut result, mut base) = ([1.0, 0.0, 0.0, 1.0], *a);
     while exponent > 0 {
         if exponent & 1 == 1 {
@@ -193,15 +219,23 @@ fn power(a: &[f64; 4], mut exponent: u32) -> [f64; 4] {
     result
 }
 
-/// Solves `S = Φ S Φᵀ + Γ Γᵀ` for a symmetric 2 × 2 S = (s0, s1; s1, s2), by Cramer's rule.
-fn discrete_lyapunov(phi: &[f64; 4], gamma: &[f64; 2]) -> [f64; 3] {
+/// `Φ S Φᵀ` of a symmetric 2 × 2 S = (s0, s1; s1, s2).
+fn carried(phi: &[f64; 4], s: [f64; 3]) -> [f64; 3] {
+    let [a, b, c, d] = *phi;
+    let whole = |x: f64, y: f64, u: f64, v: f64| {
+        (x * u).mul_add(s[0], (x * v + y * u).mul_add(s[1], y * v * s[2]))
+    };
+    [whole(a, b, a, b), whole(a, b, c, d), whole(c, d, c, d)]
+}
+
+/// Solves `S = Φ S Φᵀ + Q` for a symmetric 2 × 2 S = (s0, s1; s1, s2), by Cramer's rule.
+fn discrete_lyapunov(phi: &[f64; 4], rhs: [f64; 3]) -> [f64; 3] {
     let [a, b, c, d] = *phi;
     let m = [
         [1.0 - a * a, -2.0 * a * b, -b * b],
         [-a * c, 1.0 - (a * d + b * c), -b * d],
         [-c * c, -2.0 * c * d, 1.0 - d * d],
     ];
-    let rhs = [gamma[0] * gamma[0], gamma[0] * gamma[1], gamma[1] * gamma[1]];
     let determinant = |m: &[[f64; 3]; 3]| {
         m[0][0] * (m[1][1] * m[2][2] - m[1][2] * m[2][1])
             - m[0][1] * (m[1][0] * m[2][2] - m[1][2] * m[2][0])
@@ -237,7 +271,7 @@ mod tests {
         let parts = 1 << 20;
         let dt = h / f64::from(parts);
         let small = [1.0 - 2.0 * alpha * dt, -omega0 * dt, omega0 * dt, 1.0];
-        let euler = power(&small, parts as u32);
+        let euler = power(&small, parts as u64);
         for (e, x) in euler.iter().zip(exact) {
             assert!((e - x).abs() < 1e-7, "{e} {x}");
         }
@@ -271,6 +305,22 @@ mod tests {
             let c = CELL.capacitance_of(most * factor, 7e-4);
             assert!(c > 0.0 && c < last, "{factor}: {c} {last}");
             last = c;
+        }
+    }
+
+    /// The sum, term by term.
+    #[test]
+    fn the_deficit_of_a_start_is_the_sum_over_its_samples() {
+        let mode = CELL.mode(2e-9);
+        for (settle, decimation, count) in [(0, 1, 10), (7, 3, 40), (100, 20, 100_000)] {
+            let sum: f64 = (0..count.min(2000))
+                .map(|j| {
+                    let ticks = settle + 1 + j * u64::from(decimation);
+                    carried(&power(&mode.phi, ticks), mode.sigma)[0] / mode.sigma[0]
+                })
+                .sum();
+            let closed = mode.start_deficit(settle, decimation, count);
+            assert!((closed - sum).abs() < 1e-9 * sum, "{closed} {sum}");
         }
     }
 

@@ -12,6 +12,7 @@ use ndarray::{Array1, Array2};
 
 use crate::board_model::BoardModel;
 use crate::device::pair_index;
+use crate::linalg::flops::count;
 use crate::linalg::{product, solve};
 
 /// Most rounds over all banks; a handful is the rule.
@@ -133,6 +134,8 @@ impl Banks {
     /// rounding. `None` if a self term is out of its bank's range by more than its rounding.
     pub(crate) fn nearest(&self, scaled: &Array2<f64>, farads: f64) -> Option<Codes> {
         let n = self.n;
+        // Three operations a coupling here, five in its matrix.
+        count(4 * n * n);
         let mut couplings = vec![0_i16; n * (n - 1) / 2];
         let mut loads = self.strays.clone();
         for i in 0..n {
@@ -233,6 +236,7 @@ fn improve(
     crossed: bool,
 ) -> bool {
     let n = p.len();
+    count(3 * n * n + 2 * n);
     let square: f64 = p.iter().map(|x| x * x).sum();
     let mut slope = 0.0;
     for k in 0..n {
@@ -250,6 +254,7 @@ fn improve(
         return false;
     }
     *code = best;
+    count(3 * n * n);
     for k in 0..n {
         for l in 0..n {
             error[[k, l]] += change * p[k] * p[l];

@@ -8,6 +8,7 @@ use crate::device::{BoardInfo, Moments};
 use crate::linalg::{frobenius, from_eigen, relative_error, solve, symmetric_eigen};
 use crate::model::CellModel;
 use crate::plan::InversionPlan;
+use crate::timing::TimeLaw;
 
 /// Turns moments into an estimate of the inverse.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct ReadOut {
     cell: CellModel,
     /// Root-mean-square noise current of each, in amperes.
     sigma: Vec<f64>,
+    /// What covariances are extrapolated by in measurement time.
+    time: Option<TimeLaw>,
 }
 
 /// An estimate from one set of moments.
@@ -67,7 +70,15 @@ impl ReadOut {
             cell: CellModel::mean(&model),
             sigma: drives.map(|(cell, gain)| gain.factor() * rms * cell.drive_ampere).collect(),
             model,
+            time: None,
         }
+    }
+
+    /// The same, with covariances extrapolated in measurement time.
+    #[must_use]
+    pub(crate) fn extrapolated(mut self, time: Option<TimeLaw>) -> Self {
+        self.time = time;
+        self
     }
 
     /// Root-mean-square noise current of each cell in use, in amperes.
@@ -78,6 +89,14 @@ impl ReadOut {
     /// Covariance of the voltages, in V². The mean is subtracted, and with it every constant
     /// offset; the converter's rounding noise (1/12 LSB², uniform) is taken off the diagonal.
     pub(crate) fn covariance(&self, moments: &Moments) -> Array2<f64> {
+        let covariance = self.sample_covariance(moments);
+        match &self.time {
+            Some(law) => law.extrapolate(&covariance, moments.count),
+            None => covariance,
+        }
+    }
+
+    fn sample_covariance(&self, moments: &Moments) -> Array2<f64> {
         let count = i128::from(moments.count);
         let unbias = moments.count as f64 / (moments.count as f64 - 1.0).max(1.0);
         let square = (moments.count as f64) * (moments.count as f64);
@@ -127,15 +146,17 @@ impl ReadOut {
         parts: &[Moments],
     ) -> Result<Vec<Array2<f64>>, Unreadable> {
         let rest = parts.iter().map(|part| whole.without(part));
+        let time = self.time.clone().map(|law| law.within(whole.count));
+        let within = self.clone().extrapolated(time);
         if self.model.is_uniform() {
-            return rest.map(|moments| Ok(self.estimate(&moments)?.inverse)).collect();
+            return rest.map(|moments| Ok(within.estimate(&moments)?.inverse)).collect();
         }
         // Nearly the white-noise law: its slope is that of the law to some parts in a thousand.
         let unit = self.cell.white_variance(1.0, self.mean_sigma());
         let centre = self.covariance(whole);
         Ok(rest
             .map(|moments| {
-                let change = (self.covariance(&moments) - &centre) / unit;
+                let change = (within.covariance(&moments) - &centre) / unit;
                 &estimate.inverse + &self.unscale(&change)
             })
             .collect())

@@ -9,6 +9,7 @@
 use ndarray::Array2;
 use serde::Serialize;
 
+use crate::linalg::flops::count;
 use crate::linalg::{product, solve, symmetric_eigen};
 use crate::matrix::SpdMatrix;
 
@@ -81,6 +82,7 @@ fn resolvent(a: &SpdMatrix, comparison: &Array2<f64>) -> Option<Vec<f64>> {
     let gram = product(&inverse, &inverse);
     let ones = Array2::ones((n, 1));
     let at = |share: f64| -> Vec<f64> {
+        count(2 * n * n + n);
         let shifted = &unit - &(Array2::<f64>::eye(n) * (share * smallest));
         solve(&shifted, &ones).iter().zip(&u).map(|(x, u)| x * u).collect()
     };
@@ -100,6 +102,7 @@ fn resolvent(a: &SpdMatrix, comparison: &Array2<f64>) -> Option<Vec<f64>> {
 fn rounding_cost(a: &SpdMatrix, gram: &Array2<f64>, d: &[f64]) -> f64 {
     let n = d.len();
     let (mut squared, mut largest) = (0.0_f64, 0.0_f64);
+    count(14 * n * n);
     let g = |i: usize, j: usize| gram[[i, j]] / (d[i] * d[j]);
     for i in 0..n {
         let mut own = d[i] * a.entries()[[i, i]] * d[i];
@@ -136,6 +139,7 @@ fn comparison(a: &SpdMatrix) -> Array2<f64> {
 /// True if every row sum of `D ⟨A⟩ D` is positive.
 fn reaches(comparison: &Array2<f64>, d: &[f64]) -> bool {
     let n = d.len();
+    count(4 * n * n);
     (0..n).all(|i| {
         let terms = (0..n).map(|j| comparison[[i, j]] * d[j]);
         let size: f64 = terms.clone().map(f64::abs).sum();
@@ -160,6 +164,7 @@ fn perron(comparison: &Array2<f64>) -> Option<Vec<f64>> {
         let shift = component.iter().map(|&i| comparison[[i, i]]).fold(0.0, f64::max);
         let mut x = vec![1.0; component.len()];
         for _ in 0..100_000 {
+            count(2 * component.len() * (component.len() + 2));
             let mut next: Vec<f64> = component
                 .iter()
                 .enumerate()

@@ -32,6 +32,8 @@ pub struct Solution {
     /// Half widths of its 95 % intervals, `n`: the noise of the inverse, to first order. `None` once
     /// it is refined: then [`error_bound`](Self::error_bound) holds.
     pub half_widths: Option<Vec<f64>>,
+    /// The same with what the calibrations leave open, and the known error of quantisation.
+    pub intervals: Option<Vec<f64>>,
     /// `‖b − A x‖ / ‖b‖`, digital.
     pub residual: f64,
     /// Bound of the relative error, `κ ‖b − A x‖ / ‖b‖` (Golub and Van Loan, *Matrix Computations*, 2.6).
@@ -104,6 +106,7 @@ pub fn solve(
         residual: best.residual(),
         error_bound: a.condition() * best.residual(),
         half_widths: refinement.is_none().then(|| inversion.product_half_widths(b)),
+        intervals: refinement.is_none().then(|| inversion.product_intervals(b)),
         conjugate_gradient: plain_work,
         refinement,
         flops,

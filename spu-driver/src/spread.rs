@@ -10,6 +10,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::device::BoardInfo;
 use crate::linalg::affine_distance;
+use crate::linalg::flops::count;
 use crate::plan::InversionPlan;
 
 /// Number of pairs of boards that are drawn.
@@ -72,6 +73,9 @@ fn draw(plan: &InversionPlan, info: &BoardInfo, rng: &mut Xoshiro256PlusPlus) ->
 /// the integral of `exp(F t) Q exp(Fᵀ t)`, by doubling. All zero if C is singular.
 fn stationary(c: &DMatrix<f64>, r: &[f64], l: &[f64], drive: &[f64]) -> DMatrix<f64> {
     let n = r.len();
+    let product = 2 * (2 * n).pow(3);
+    // The inverse and what it is multiplied with; each exponential counts as six products.
+    count(product + 16 * product);
     let Some(inverse) = c.clone().try_inverse() else {
         return DMatrix::zeros(n, n);
     };
@@ -96,6 +100,7 @@ fn stationary(c: &DMatrix<f64>, r: &[f64], l: &[f64], drive: &[f64]) -> DMatrix<
         (&q + &mid * &q * mid.transpose() * 4.0 + &phi * &q * phi.transpose()) * (h / 6.0);
     for _ in 0..60 {
         let more = &phi * &sigma * phi.transpose();
+        count(3 * product);
         let done = more.norm() < 1e-10 * sigma.norm();
         sigma += more;
         phi = &phi * &phi;

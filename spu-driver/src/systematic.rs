@@ -12,6 +12,7 @@ use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
 use crate::route::Basis;
 use crate::stats::{CONFIDENCE, Replicates};
+use crate::timing::TimeLaw;
 
 /// Systematic errors of an inverse.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +25,10 @@ pub struct Systematic {
     /// calibration, or with one that is known not to hold any more: then deviations of the board from the
     /// values that were used are in no interval.
     pub calibration: Option<Array2<f64>>,
-    /// What each draw of the [measured board](MeasuredBoard::draws) would change, quantisation set aside:
-    /// a function of the result has the deviations of the function of these.
-    pub draws: Vec<Array2<f64>>,
+    /// By how much each entry would be another one if the board's values were those of each of the
+    /// calibration's draws ([`MeasuredBoard::draws`]), one matrix a draw: their mean square is the square
+    /// of [`calibration`](Self::calibration). The same draws are behind every result of a board.
+    pub shifts: Vec<Array2<f64>>,
 }
 
 impl Systematic {
@@ -35,64 +37,65 @@ impl Systematic {
         Self::new(Array2::zeros((n, n)), Vec::new())
     }
 
-    /// A known error, and what each draw would change.
-    pub(crate) fn new(quantisation: Array2<f64>, draws: Vec<Array2<f64>>) -> Self {
-        Self { calibration: deviation(&draws), quantisation, draws }
+    /// A known error, and by how much each draw shifts the result.
+    pub(crate) fn new(quantisation: Array2<f64>, shifts: Vec<Array2<f64>>) -> Self {
+        Self { calibration: deviation(&shifts), quantisation, shifts }
     }
 
-    /// That of the mean of several programmings of one board: the same deviations of the board are behind
-    /// all of them.
+    /// That of the mean of several programmings of one board: the same draws are behind all of them.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {
         let count = all.len() as f64;
-        let draws = all.iter().map(|one| one.draws.len()).min().unwrap_or(0);
+        let draws = all.iter().map(|one| one.shifts.len()).min().unwrap_or(0);
         let mean = |of: &dyn Fn(&Self) -> &Array2<f64>| -> Array2<f64> {
             all[1..].iter().fold(of(all[0]).clone(), |sum, one| sum + of(one)) / count
         };
-        let draws = (0..draws).map(|draw| mean(&|one| &one.draws[draw])).collect();
-        Self::new(mean(&|one| &one.quantisation), draws)
+        let shifts = (0..draws).map(|draw| mean(&|one| &one.shifts[draw])).collect();
+        Self::new(mean(&|one| &one.quantisation), shifts)
     }
 
-    /// Those of `result`, which came from `moments`, in the coordinates that `basis` leads back to.
+    /// Those of `result`, which came from these moments, extrapolated if so, in the coordinates that `basis`
+    /// leads back to.
     pub(crate) fn of(
         a: &SpdMatrix,
         result: &Inversion,
         model: &BoardModel,
         measured: Option<&MeasuredBoard>,
-        moments: &Moments,
+        (moments, time): (&Moments, Option<&TimeLaw>),
         basis: &Basis,
     ) -> Result<Self, OperationError> {
         let quantisation = quantisation(a, &result.plan, model, &result.inverse);
         let clean = &result.inverse - &quantisation;
-        let mut draws = Vec::new();
+        let mut shifts = Vec::new();
         for draw in measured.iter().flat_map(|board| &board.draws) {
-            let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain);
+            let readout = ReadOut::new(&result.plan, &result.board, draw, result.gain)
+                .extrapolated(time.cloned());
             let inverse = readout.estimate(moments)?.inverse;
             // The same matrix, had the board these values: its inverse, and what was programmed.
             let here = &inverse - &self::quantisation(a, &result.plan, draw, &inverse);
-            draws.push(basis.restore(&(here - &clean)));
+            shifts.push(basis.restore(&(here - &clean)));
         }
-        Ok(Self::new(basis.restore(&quantisation), draws))
+        Ok(Self::new(basis.restore(&quantisation), shifts))
     }
 
     /// As [`Inversion::intervals`], for what these batches gave.
     pub(crate) fn intervals(&self, replicates: &Replicates) -> Array2<f64> {
-        let dof = replicates.len().saturating_sub(1) as f64;
+        let widths = Widths::new(replicates.len().saturating_sub(1));
         let statistical = replicates.variance();
         Array2::from_shape_fn(statistical.dim(), |at| {
             let calibration = self.calibration.as_ref().map_or(0.0, |sd| sd[at]);
-            interval(self.quantisation[at], statistical[at].sqrt().hypot(calibration), dof)
+            widths.of(self.quantisation[at], statistical[at].sqrt().hypot(calibration))
         })
     }
 }
 
-/// Root mean square of what draws change, entry by entry; `None` without draws.
-pub(crate) fn deviation(draws: &[Array2<f64>]) -> Option<Array2<f64>> {
-    let first = draws.first()?;
+/// Root mean square entry by entry; `None` of none.
+pub(crate) fn deviation(matrices: &[Array2<f64>]) -> Option<Array2<f64>> {
+    let first = matrices.first()?;
     let mut square = Array2::zeros(first.dim());
-    for draw in draws {
-        square += &(draw * draw);
+    for matrix in matrices {
+        square += &(matrix * matrix);
     }
-    Some(square.mapv(|s| (s / draws.len() as f64).sqrt()))
+    Some(square.mapv(|sum| (sum / matrices.len() as f64).sqrt()))
 }
 
 /// Half width of the 95 % interval around a value with a known error and a standard deviation, by
@@ -140,6 +143,42 @@ impl Inversion {
     }
 }
 
+/// Half widths of intervals around values with a known error and an unknown one.
+pub(crate) struct Widths {
+    /// In units of the standard deviation, by the known part in steps of [`STEP`](Self::STEP).
+    table: Vec<f64>,
+}
+
+impl Widths {
+    const STEP: f64 = 1.0 / 16.0;
+    const STEPS: usize = 192;
+
+    /// Where the deviation is estimated with so many degrees of freedom.
+    pub(crate) fn new(freedom: usize) -> Self {
+        let table = StudentsT::new(0.0, 1.0, freedom.max(1) as f64).map(|law| {
+            (0..=Self::STEPS).map(|step| half_width(step as f64 * Self::STEP, &law)).collect()
+        });
+        Self { table: table.unwrap_or_default() }
+    }
+
+    /// The h with `P(|known + deviation · t| <= h) = 95 %`, to a part in a thousand of the deviation and
+    /// never less: h is convex in the known part, and its slope goes to 1.
+    pub(crate) fn of(&self, known: f64, deviation: f64) -> f64 {
+        let Some(last) = self.table.last() else { return f64::INFINITY };
+        let known = known.abs();
+        if deviation <= 0.0 {
+            return known;
+        }
+        let at = known / deviation / Self::STEP;
+        let below = at.floor();
+        let unit = match self.table.get(below as usize..=below as usize + 1) {
+            Some(&[low, high]) => low + (high - low) * (at - below),
+            _ => last + (at - Self::STEPS as f64) * Self::STEP,
+        };
+        unit * deviation
+    }
+}
+
 /// The h with `P(|b + t| <= h) = 95 %`.
 fn half_width(b: f64, law: &StudentsT) -> f64 {
     let central = law.inverse_cdf(0.5 + 0.5 * CONFIDENCE);
@@ -170,5 +209,12 @@ mod tests {
         for b in [0.3, 1.0, 2.5] {
             assert!((inside(b, half_width(b, &law)) - CONFIDENCE).abs() < 1e-9);
         }
+        let widths = Widths::new(20);
+        let law = StudentsT::new(0.0, 1.0, 20.0).unwrap();
+        for b in [0.0, 0.01, 0.5, 1.7, 4.3, 11.99, 12.0, 40.0] {
+            let more = widths.of(-3.0 * b, 3.0) / 3.0 - half_width(b, &law);
+            assert!((-1e-9..1e-3).contains(&more), "{b}: {more}");
+        }
+        assert!((widths.of(-2.0, 0.0) - 2.0).abs() < 1e-15);
     }
 }

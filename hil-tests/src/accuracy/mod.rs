@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod errors;
 pub mod large;
 pub mod matrices;
+pub mod mitigation;
 pub mod page;
 mod plots;
 pub mod record;

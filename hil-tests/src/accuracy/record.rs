@@ -30,10 +30,12 @@ pub enum Part {
     Large,
     /// Side by side with thermox, where a Python that has it is given
     Thermox,
+    /// Gain and cost of each mitigation, starts and decimations of runs: printed only, and only if named
+    Mitigation,
 }
 
 impl Part {
-    /// Every one.
+    /// Those that make the page.
     pub const ALL: [Self; 6] =
         [Self::Calibrated, Self::Coverage, Self::Any, Self::Refine, Self::Large, Self::Thermox];
 }

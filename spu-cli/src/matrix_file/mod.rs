@@ -149,6 +149,13 @@ impl Format {
 /// # Errors
 /// [`FileError`], naming file, line and remedy.
 pub fn read(path: &Path) -> Result<Array2<f64>, FileError> {
+    read_as(path, parse)
+}
+
+fn read_as(
+    path: &Path,
+    parse: impl FnOnce(Format, &[u8]) -> Result<Array2<f64>, Wrong>,
+) -> Result<Array2<f64>, FileError> {
     let format = Format::of(path)?;
     let bytes = fs::read(path).map_err(|source| FileError::Read { path: path.into(), source })?;
     let parsed = parse(format, &bytes);
@@ -156,6 +163,30 @@ pub fn read(path: &Path) -> Result<Array2<f64>, FileError> {
         path: path.into(),
         place: wrong.place,
         what: wrong.what,
+    })
+}
+
+/// A vector, or a matrix that is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shaped {
+    /// Of one dimension, one row or one column.
+    Vector(Vec<f64>),
+    /// Of at least two rows and columns.
+    Matrix(Array2<f64>),
+}
+
+/// Reads a file that should hold a vector: one column, one row, or an `.npy` array of one dimension.
+///
+/// # Errors
+/// [`FileError`], naming file, line and remedy.
+pub fn read_vector_or_matrix(path: &Path) -> Result<Shaped, FileError> {
+    let entries = read_as(path, |format, bytes| match format {
+        Format::Npy if !bytes.is_empty() => npy::parse_vector(bytes),
+        _ => parse(format, bytes),
+    })?;
+    Ok(match entries.dim() {
+        (1, _) | (_, 1) => Shaped::Vector(entries.into_iter().collect()),
+        _ => Shaped::Matrix(entries),
     })
 }
 

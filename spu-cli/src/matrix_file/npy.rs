@@ -1,15 +1,44 @@
-//! `NumPy`'s `.npy`: two-dimensional arrays of floats or integers, of either byte and index order.
+//! `NumPy`'s `.npy`: arrays of one or two dimensions, of floats or integers, of either byte and index
+//! order.
 
 use std::borrow::Cow;
 use std::io;
 
-use ndarray::{Array2, ArrayRef2};
+use ndarray::{Array, Array2, ArrayRef2, Axis, Dimension, Ix1, Ix2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt, ReadableElement, WriteNpyExt};
 
 use super::Wrong;
 
-/// Parses a file.
+/// Parses a file that holds a matrix.
 pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
+    check_header(bytes)?;
+    entries::<Ix2>(bytes).map_err(|error| Wrong::file(explain(&error)))
+}
+
+/// Parses a file that holds a vector, of one dimension or as a matrix: the result has one column, or the
+/// shape of the matrix.
+pub(super) fn parse_vector(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
+    check_header(bytes)?;
+    match entries::<Ix1>(bytes) {
+        Err(ReadNpyError::WrongNdim(..)) => {}
+        vector => {
+            let column = vector.map(|vector| vector.insert_axis(Axis(1)));
+            return column.map_err(|error| Wrong::file(explain(&error)));
+        }
+    }
+    entries::<Ix2>(bytes).map_err(|error| {
+        Wrong::file(match error {
+            ReadNpyError::WrongNdim(_, found) => format!(
+                "the array has {found} dimensions; a vector has 1, or 2 with one row or one column: \
+                 reshape it (a.reshape(-1))"
+            ),
+            error => explain(&error),
+        })
+    })
+}
+
+/// Refuses what would take memory or time before it is known to be wrong.
+fn check_header(bytes: &[u8]) -> Result<(), Wrong> {
     if let Some(header) = header(bytes) {
         // The reader takes memory for what the header promises before it looks at what is there,
         if promised_entries(&header).is_some_and(|entries| entries > bytes.len()) {
@@ -23,15 +52,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Array2<f64>, Wrong> {
             ));
         }
     }
-    let mut result = Array2::<f64>::read_npy(bytes);
-    let others = [as_type::<f32>, as_type::<i64>, as_type::<i32>];
+    Ok(())
+}
+
+fn entries<D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, ReadNpyError> {
+    let mut result = Array::<f64, D>::read_npy(bytes);
+    let others = [as_type::<f32, D>, as_type::<i64, D>, as_type::<i32, D>];
     for read in others {
         if !matches!(result, Err(ReadNpyError::WrongDescriptor(_))) {
             break;
         }
         result = read(bytes);
     }
-    result.map_err(|error| Wrong::file(explain(&error)))
+    result
 }
 
 /// Most brackets in each other that are looked into: a header of records has four.
@@ -68,12 +101,12 @@ fn nesting(header: &str) -> usize {
 fn promised_entries(header: &str) -> Option<usize> {
     // The shape is the only tuple of numbers; a header may repeat it.
     let tuples = header.split('(').skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
-    tuples.filter(|tuple| !tuple.contains(['\'', '"'])).map(entries).max()
+    tuples.filter(|tuple| !tuple.contains(['\'', '"'])).map(entries_of).max()
 }
 
 /// The product of a tuple of whole numbers; `usize::MAX` where one is written in a way that `NumPy`
 /// does not write.
-fn entries(tuple: &str) -> usize {
+fn entries_of(tuple: &str) -> usize {
     let sides = tuple.split(',').map(str::trim).filter(|side| !side.is_empty());
     let side = |side: &str| side.trim_end_matches('L').parse().unwrap_or(usize::MAX);
     sides.map(side).fold(1, usize::saturating_mul)
@@ -101,8 +134,8 @@ impl Wide for i32 {
     }
 }
 
-fn as_type<T: Wide>(bytes: &[u8]) -> Result<Array2<f64>, ReadNpyError> {
-    Array2::<T>::read_npy(bytes).map(|array| array.mapv(Wide::wide))
+fn as_type<T: Wide, D: Dimension>(bytes: &[u8]) -> Result<Array<f64, D>, ReadNpyError> {
+    Array::<T, D>::read_npy(bytes).map(|array| array.mapv(Wide::wide))
 }
 
 fn explain(error: &ReadNpyError) -> String {
@@ -151,6 +184,29 @@ mod tests {
         bytes.clear();
         a.t().write_npy(&mut bytes).unwrap();
         assert_eq!(parse(&bytes), Ok(a.t().to_owned()));
+    }
+
+    #[test]
+    fn vectors_of_one_dimension_and_as_matrices() {
+        let b = Array1::from(vec![1.0, -2.0, 3.5]);
+        let column = b.clone().insert_axis(Axis(1));
+        let row = b.clone().insert_axis(Axis(0));
+        let mut bytes = Vec::new();
+        b.write_npy(&mut bytes).unwrap();
+        assert_eq!(parse_vector(&bytes), Ok(column.clone()));
+        bytes.clear();
+        b.mapv(|x| x as f32).write_npy(&mut bytes).unwrap();
+        assert_eq!(parse_vector(&bytes), Ok(column.clone()));
+        assert_eq!(parse_vector(&render(&column).unwrap()), Ok(column.clone()));
+        assert_eq!(parse_vector(&render(&row).unwrap()), Ok(row));
+        let cube = b.insert_axis(Axis(0)).insert_axis(Axis(0));
+        bytes.clear();
+        cube.write_npy(&mut bytes).unwrap();
+        let wrong = parse_vector(&bytes).expect_err("three dimensions");
+        assert!(wrong.what.contains("3 dimensions; a vector has 1"), "{wrong:?}");
+        let whole = render(&column).unwrap();
+        let wrong = parse_vector(&whole[..whole.len() - 1]).expect_err("truncated");
+        assert!(wrong.what.contains("truncated"), "{wrong:?}");
     }
 
     /// A header that promises terabytes takes no memory.

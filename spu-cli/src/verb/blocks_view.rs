@@ -4,23 +4,36 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use spu_driver::BoardInfo;
-use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport};
-use spu_driver::stats::CONFIDENCE;
+use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport, LeftOut, Recheck};
 
 use super::calibration_view::CalibrationView;
-use super::invert_view::PhasesView;
-use super::route::{error_parts, flops};
-use crate::text::{count, counted, duration};
+use super::invert_view::intervals;
+use super::ledger::PhasesView;
+use super::route::flops;
+use crate::exit::Exit;
+use crate::text::{count, counted, duration, percent};
+
+/// What the first Ctrl-C says.
+pub(crate) const ON_INTERRUPT: &str =
+    "stopping the boards; a part of the reads gives no result; press again to quit";
 
 /// How an inverse came about in blocks.
 #[derive(Debug, Serialize)]
 pub(crate) struct BlocksView {
     pub(crate) copies: usize,
+    /// Copies that the run went on without.
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) leaves: Vec<LeafReport>,
+    /// The first block, read again at the end.
+    pub(crate) rechecks: Vec<Recheck>,
+    /// Error of the whole that is expected: the three that follow, as a root of squares.
+    pub(crate) stated_error: f64,
     /// Error of the whole that the samples leave, by the scatter of the leaves' batches.
     pub(crate) measured_statistical_error: f64,
-    /// Error of the whole that quantising the banks leaves, by nominal values.
+    /// Error of the whole that quantising the banks leaves, by the values of the boards that were used.
     pub(crate) quantisation_error: f64,
+    /// Error of the whole that the calibrations leave; none where a copy has none.
+    pub(crate) calibration_error: Option<f64>,
     pub(crate) kept: u64,
     pub(crate) saturated: Vec<u64>,
     /// Of the busiest copy.
@@ -30,7 +43,7 @@ pub(crate) struct BlocksView {
     pub(crate) phases_s: PhasesView,
     /// Wall time in which boards were at work.
     pub(crate) board_wall_s: f64,
-    /// Planning the leaves: digital, and not in the operations.
+    /// Planning the leaves: digital.
     pub(crate) planning_wall_s: f64,
     pub(crate) digital_wall_s: f64,
     pub(crate) digital_flops: BlockFlops,
@@ -42,7 +55,11 @@ impl BlocksView {
     pub(crate) fn new(result: &BlockInversion, board: &BoardInfo) -> Self {
         Self {
             copies: result.copies,
+            left_out: result.left_out.clone(),
             leaves: result.leaves.clone(),
+            rechecks: result.rechecks.clone(),
+            stated_error: result.stated_error(),
+            calibration_error: result.calibration_error,
             measured_statistical_error: result.statistical_error,
             quantisation_error: result.quantisation_error,
             kept: result.kept,
@@ -58,13 +75,38 @@ impl BlocksView {
         }
     }
 
+    /// How a command ends by them: a copy that is left out wants attention.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.left_out.is_empty() { Exit::Success } else { Exit::Disagreement }
+    }
+
+    /// What was found of the first block when it was read again.
+    fn rechecked(&self) -> Option<String> {
+        let worst = self
+            .rechecks
+            .iter()
+            .max_by(|x, y| (x.distance / x.limit).total_cmp(&(y.distance / y.limit)))?;
+        Some(format!(
+            "the first block, read again at the end, is the same to within noise on {} (at most {:.2}              apart, {:.2} allowed)",
+            counted(self.rechecks.len(), "copy", "copies"),
+            worst.distance,
+            worst.limit
+        ))
+    }
+
     /// Names and values, as text.
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let routes = routes(self.leaves.iter().map(|leaf| leaf.route.name()));
         let largest = self.leaves.iter().map(|leaf| leaf.rows).max().unwrap_or(0);
         let phases = &self.phases_s;
         let parts = &self.digital_flops;
-        vec![
+        let calibration = match self.calibration_error {
+            Some(error) => format!("calibration {}", percent(error)),
+            None => {
+                "calibration none: deviations of the boards from their profile are not in it".into()
+            }
+        };
+        let mut all = vec![
             (
                 "blocks",
                 format!(
@@ -76,8 +118,10 @@ impl BlocksView {
             (
                 "error",
                 format!(
-                    "{} estimated, from codes and the scatter of batches",
-                    error_parts(self.quantisation_error, self.measured_statistical_error)
+                    "{} estimated: quantisation {}, samples {}, {calibration}",
+                    percent(self.stated_error),
+                    percent(self.quantisation_error),
+                    percent(self.measured_statistical_error)
                 ),
             ),
             (
@@ -99,33 +143,34 @@ impl BlocksView {
             (
                 "digital",
                 format!(
-                    "{} in {}: between blocks {}, transformations {}, error bars {} (an inverse by \
-                     Cholesky factorisation: {}); planning {} more",
+                    "{}: planning {}, between blocks {}, transformations {}, read-out {}, checks {}, error bars {} \
+                     (an inverse by Cholesky factorisation: {}); planning took {}, the rest between blocks {}",
                     flops(parts.total()),
-                    duration(self.digital_wall_s),
+                    flops(parts.planning),
                     flops(parts.elimination),
                     flops(parts.transforms),
+                    flops(parts.read_out),
+                    flops(parts.checks),
                     flops(parts.error_bars),
                     flops(self.cholesky_flops),
-                    duration(self.planning_wall_s)
+                    duration(self.planning_wall_s),
+                    duration(self.digital_wall_s)
                 ),
             ),
-        ]
+        ];
+        all.extend(self.rechecked().map(|text| ("checked", text)));
+        all.extend(self.left_out.iter().map(|left_out| ("left out", left_out.to_string())));
+        all
     }
 }
 
 /// What the intervals of a result of blocks hold.
-pub(crate) fn block_intervals(calibration: &CalibrationView) -> String {
-    let level = CONFIDENCE * 100.0;
-    let rest = if calibration.holds() {
-        "calibrated: what the calibrations leave open is not in them"
-    } else {
-        calibration.caveat()
-    };
-    format!(
-        "{level:.0} % intervals hold the noise of every leaf; quantisation, estimated above, is not in \
-         them; {rest}"
-    )
+pub(crate) fn block_intervals(calibration: &CalibrationView, whole: bool) -> String {
+    match (whole, calibration.holds()) {
+        (true, _) => intervals(true, ""),
+        (false, true) => intervals(false, "what the calibrations leave open is not in them"),
+        (false, false) => intervals(false, calibration.caveat()),
+    }
 }
 
 /// `30 tridiagonal, 2 scaled`.

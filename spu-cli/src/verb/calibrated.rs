@@ -1,6 +1,5 @@
 //! The devices of a run: which they are, which calibrations they use, and whether these still hold.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,9 +13,6 @@ use super::calibration_view::CalibrationView;
 use super::{DeviceArg, TimeoutArg, rung};
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-
-/// Programmings where `--mitigate` names no number.
-const PROGRAMMINGS: &str = "16";
 
 /// What every verb that measures takes.
 #[derive(Debug, Args)]
@@ -109,23 +105,6 @@ impl CalibrationArg {
             _ if none => Err(Failure::usage("--calibration none goes with no other calibration")),
             files => Ok(Choice::Files(files.to_vec())),
         }
-    }
-}
-
-/// How an error of the board is made smaller.
-#[derive(Debug, Args)]
-pub(crate) struct MitigateArg {
-    /// Average N programmings of the matrix whose errors of quantisation make up for each other
-    /// [default without N: 16]; the samples are divided among them
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = PROGRAMMINGS, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    mitigate: Option<u32>,
-}
-
-impl MitigateArg {
-    /// The options with as many programmings of the matrix.
-    pub(crate) fn apply(&self, options: InvertOptions) -> InvertOptions {
-        let programmings = self.mitigate.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
-        InvertOptions { programmings, ..options }
     }
 }
 

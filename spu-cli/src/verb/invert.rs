@@ -12,9 +12,10 @@ use spu_driver::matrix::SpdMatrix;
 use spu_driver::refine::{Refinement, refine};
 use spu_driver::route::RouteChoice;
 
-use super::calibrated::{MitigateArg, Ready, RunArgs};
+use super::calibrated::{Ready, RunArgs};
 use super::invert_large::{LargeAnswer, LargeRun};
 use super::invert_view::{InvertAnswer, Request};
+use super::mitigate::MitigateArg;
 use super::route::{MethodName, RefineView, RouteArg};
 use super::{BudgetArgs, MatrixArg, Written, command};
 use crate::answer::Answer;
@@ -89,10 +90,14 @@ impl Invert {
             ));
         }
         let a = self.matrix.read()?;
+        self.mitigate.check()?;
         let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
         ready.options = self.mitigate.apply(ready.options);
         let meter = Meter::new(ready.devices.len(), json);
         let cells = ready.devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
+        if a.n() > cells {
+            interrupt.says(super::blocks_view::ON_INTERRUPT);
+        }
         let result = if a.n() > cells {
             self.blocks(ready, &a, &meter)
         } else {

@@ -28,7 +28,13 @@ pub(crate) struct LargeAnswer {
     calibration: CalibrationView,
     blocks: BlocksView,
     inverse: Vec<Vec<f64>>,
+    /// Half widths of the intervals: of calibrated boards with systematic errors, else statistical.
     half_widths: Vec<Vec<f64>>,
+    statistical_half_widths: Vec<Vec<f64>>,
+    /// What the banks' quantisation adds to each entry; it is in the result.
+    quantisation: Vec<Vec<f64>>,
+    /// Standard deviations by the calibrations' own uncertainty.
+    calibration_sigma: Option<Vec<Vec<f64>>>,
     /// Relative Frobenius error against the digital reference.
     error_against_reference: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,10 +69,16 @@ impl LargeAnswer {
             board: result.board.clone(),
             blocks: BlocksView::new(result, &result.board),
             inverse: rows(&result.inverse),
-            half_widths: rows(&result.half_widths),
+            half_widths: match result.calibration_sd {
+                Some(_) => rows(&result.intervals()),
+                None => rows(&result.half_widths),
+            },
+            statistical_half_widths: rows(&result.half_widths),
+            quantisation: rows(&result.quantisation),
+            calibration_sigma: result.calibration_sd.as_ref().map(|sigma| rows(sigma)),
             error_against_reference: relative_error(&result.inverse, reference),
             refinement: None,
-            intervals: block_intervals(&run.calibration),
+            intervals: block_intervals(&run.calibration, result.calibration_sd.is_some()),
             calibration: run.calibration,
             seed: run.seed,
             wall_s: 0.0,
@@ -107,7 +119,7 @@ impl Answer for LargeAnswer {
         if self.files.iter().any(|file| file.error.is_some()) {
             Exit::Output
         } else {
-            Exit::Success
+            self.blocks.exit()
         }
     }
 }

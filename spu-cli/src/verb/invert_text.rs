@@ -1,16 +1,18 @@
 //! `spu invert` in text.
 
+use std::time::Duration;
+
 use spu_driver::ensemble::{EnsembleInversion, Verdict};
 
 use super::info::identity;
 use super::invert_view::InvertAnswer;
+use super::ledger;
 use super::route::{RefineView, route_text};
 use super::written_lines;
 use crate::answer::Answer;
 use crate::exit::Exit;
 use crate::text::{
-    count, counted, digits, duration, facts, listed, percent, probability, table, uncertain_matrix,
-    wrapped,
+    count, counted, digits, facts, listed, percent, probability, table, uncertain_matrix, wrapped,
 };
 
 /// The verdict in words.
@@ -191,28 +193,10 @@ impl InvertAnswer {
     }
 
     fn time_text(&self) -> String {
-        let header = ["copy", "on the board", "program", "acquire", "transfer", "encode", "decode"];
-        let rows: Vec<Vec<String>> = self
-            .results()
-            .map(|(copy, result)| {
-                let phases = &result.phases_s;
-                let times = [
-                    result.board_s,
-                    phases.program,
-                    phases.acquire,
-                    phases.transfer,
-                    phases.encode,
-                    phases.decode,
-                ];
-                std::iter::once(copy.to_string()).chain(times.map(duration)).collect()
-            })
-            .collect();
-        format!(
-            "\nTime: {} in all\n{}{}",
-            duration(self.wall_s),
-            table(&header, &rows),
-            self.calibration.time_line()
-        )
+        let copies: Vec<_> = self.results().map(|(copy, result)| (copy, result.time)).collect();
+        let period_s = 1.0 / f64::from(self.board.raw.sample_clock_hz);
+        let times = ledger::text(&copies, Duration::from_secs_f64(self.wall_s), period_s);
+        times + &self.calibration.time_line()
     }
 
     fn digital_text(&self) -> String {

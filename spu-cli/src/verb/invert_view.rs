@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use serde::Serialize;
 use spu_driver::BoardInfo;
-use spu_driver::device::{Outcome, Phases};
+use spu_driver::device::Outcome;
 use spu_driver::ensemble::{BiasSplit, EnsembleInversion, Pair, Verdict};
 use spu_driver::invert::{Inversion, OperationError};
 use spu_driver::linalg::relative_error;
@@ -13,6 +13,7 @@ use spu_driver::stats::CONFIDENCE;
 
 use super::calibration_view::CalibrationView;
 use super::info::Nominal;
+use super::ledger::LedgerView;
 use super::plan::{MatrixView, PlanView};
 use super::route::{RefineView, flops};
 use super::{MatrixArg, Written, rows, rung};
@@ -106,6 +107,8 @@ pub(crate) struct ResultView {
     pub(crate) calibration: Option<String>,
     /// Programmings of the matrix that were averaged.
     pub(crate) programmings: usize,
+    /// Relative size of what extrapolation in measurement time changed.
+    pub(crate) extrapolated: Option<f64>,
     /// Relative Frobenius error against the digital reference.
     pub(crate) error_against_reference: f64,
     pub(crate) predicted_statistical_error: f64,
@@ -118,30 +121,8 @@ pub(crate) struct ResultView {
     pub(crate) staircase_correction: f64,
     pub(crate) board_ticks: u64,
     pub(crate) board_s: f64,
-    pub(crate) phases_s: PhasesView,
+    pub(crate) time: LedgerView,
     pub(crate) convergence: Vec<Point>,
-}
-
-/// Wall time, in seconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct PhasesView {
-    pub(crate) encode: f64,
-    pub(crate) program: f64,
-    pub(crate) acquire: f64,
-    pub(crate) transfer: f64,
-    pub(crate) decode: f64,
-}
-
-impl From<Phases> for PhasesView {
-    fn from(phases: Phases) -> Self {
-        Self {
-            encode: phases.encode.as_secs_f64(),
-            program: phases.program.as_secs_f64(),
-            acquire: phases.acquire.as_secs_f64(),
-            transfer: phases.transfer.as_secs_f64(),
-            decode: phases.decode.as_secs_f64(),
-        }
-    }
 }
 
 /// Error after part of the samples.
@@ -211,7 +192,7 @@ impl InvertAnswer {
             verdict: ensemble.verdict.clone(),
             outliers: outliers.to_vec(),
             calibrated: request.calibration.holds(),
-            intervals: intervals(&request.calibration),
+            intervals: intervals(request.calibration.holds(), request.calibration.caveat()),
             calibration: request.calibration,
             digital_work: digital_work(a, first),
             seed: request.seed,
@@ -263,6 +244,7 @@ impl ResultView {
             calibration_sigma: inversion.systematic.calibration.as_ref().map(|sigma| rows(sigma)),
             calibration: inversion.calibration.map(|id| format!("{id:016x}")),
             programmings: inversion.programmings,
+            extrapolated: inversion.extrapolated,
             error_against_reference: relative_error(&inversion.inverse, reference),
             predicted_statistical_error: inversion.predicted_error,
             measured_statistical_error: inversion.statistical_error,
@@ -274,7 +256,7 @@ impl ResultView {
             staircase_correction: inversion.law_correction,
             board_ticks: inversion.ticks.0,
             board_s: inversion.ticks.0 as f64 * inversion.board.sample_period_s(),
-            phases_s: inversion.phases.into(),
+            time: LedgerView::new(inversion),
             convergence: inversion
                 .convergence
                 .iter()
@@ -306,16 +288,17 @@ fn half_widths_of(inversion: &Inversion) -> Array2<f64> {
     }
 }
 
-/// What the intervals of a result hold.
-fn intervals(calibration: &CalibrationView) -> String {
+/// What the intervals of a result hold: all errors, or the statistical one alone for the reason that `caveat`
+/// gives.
+pub(crate) fn intervals(whole: bool, caveat: &str) -> String {
     let level = CONFIDENCE * 100.0;
-    if calibration.holds() {
+    if whole {
         format!(
             "calibrated: {level:.0} % intervals hold the statistical error, what the calibration leaves \
              open, and the known error of quantisation"
         )
     } else {
-        format!("{level:.0} % intervals are statistical only; {}", calibration.caveat())
+        format!("{level:.0} % intervals are statistical only; {caveat}")
     }
 }
 
@@ -329,17 +312,27 @@ fn digital_work(a: &SpdMatrix, first: &Inversion) -> Vec<String> {
         Route::Splitting => "route: the matrix that splits off A".into(),
         Route::Direct | Route::Scaled => "route: no transformation but D A D".into(),
     };
-    vec![
+    let mut work = vec![
         route,
         format!(
-            "planning: spectrum of the {n} × {n} matrix, diagonal scaling, quantisation, timing"
+            "planning: routes of the {n} × {n} matrix, diagonal scaling, quantisation, timing, {}",
+            flops(first.route.planning_flops)
         ),
         format!(
             "read-out: moments of ADC codes to volts, correction for the staircase drive ({}), \
-             scaling undone",
-            crate::text::percent(first.law_correction)
+             scaling undone; error bars by the jackknife over batches; {}",
+            crate::text::percent(first.law_correction),
+            flops(first.route.read_out_flops)
         ),
-        "error bars: jackknife over batches".into(),
         "reference: inverse by Cholesky factorisation, for comparison only".into(),
-    ]
+    ];
+    if let Some(change) = first.extrapolated {
+        work.push(format!(
+            "extrapolation in time: the start from rest and the subtracted mean, by the programmed \
+             spectrum; it changed the inverse by {}. The rest of the read-out is linear in the \
+             covariance and has no bias that falls with time",
+            crate::text::percent(change)
+        ));
+    }
+    work
 }

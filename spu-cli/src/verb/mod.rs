@@ -14,9 +14,11 @@ pub(crate) mod invert;
 pub(crate) mod invert_large;
 pub(crate) mod invert_text;
 pub(crate) mod invert_view;
+pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod logdet;
 pub(crate) mod lyapunov;
+pub(crate) mod mitigate;
 pub(crate) mod plan;
 pub(crate) mod propagator;
 pub(crate) mod recording;
@@ -42,7 +44,7 @@ use spu_driver::recording::copy_path;
 use spu_driver::{BoardInfo, Deadline, Device, DeviceUri};
 
 use crate::exit::{Exit, Failure};
-use crate::matrix_file::{self, FileError};
+use crate::matrix_file::{self, FileError, Shaped};
 use crate::recorded;
 
 /// Longest time for a call that does not sample, unless told otherwise.
@@ -214,21 +216,22 @@ pub(crate) fn exit_of(outcome: Outcome) -> Exit {
 
 /// Reads a vector: one row, one column or a diagonal matrix of `n` values.
 pub(crate) fn read_vector(path: &Path, n: usize) -> Result<Vec<f64>, Failure> {
-    let entries = matrix_file::read(path)?;
-    let (rows, columns) = entries.dim();
-    let alone = entries.indexed_iter().all(|((i, j), x)| i == j || *x == 0.0);
-    let values: Vec<f64> = match (rows, columns) {
-        (1, _) | (_, 1) => entries.iter().copied().collect(),
-        _ if rows == columns && alone => entries.diag().to_vec(),
-        _ => {
-            return Err(Failure::new(
-                Exit::Input,
-                format!(
-                    "{}: {rows} × {columns} is no vector; give one row, one column or a diagonal \
-                     matrix",
-                    path.display()
-                ),
-            ));
+    let values = match matrix_file::read_vector_or_matrix(path)? {
+        Shaped::Vector(values) => values,
+        Shaped::Matrix(entries) => {
+            let (rows, columns) = entries.dim();
+            let alone = entries.indexed_iter().all(|((i, j), x)| i == j || *x == 0.0);
+            if rows != columns || !alone {
+                return Err(Failure::new(
+                    Exit::Input,
+                    format!(
+                        "{}: {rows} × {columns} is no vector; give one row, one column or a diagonal \
+                         matrix",
+                        path.display()
+                    ),
+                ));
+            }
+            entries.diag().to_vec()
         }
     };
     if values.len() == n {

@@ -84,6 +84,8 @@ struct RouteView {
     board_ticks: u64,
     board_time_s: f64,
     transform_flops: u64,
+    /// Planning this route.
+    planning_flops: u64,
 }
 
 impl RouteView {
@@ -97,6 +99,7 @@ impl RouteView {
             board_ticks: plan.ticks,
             board_time_s: plan.seconds,
             transform_flops: plan.flops,
+            planning_flops: plan.planning_flops,
         }
     }
 }
@@ -346,8 +349,16 @@ fn whole_text(
 
 /// All routes, and why the others are not taken.
 fn routes_text(taken: &str, routes: &[RouteView], impossible: &[Impossible]) -> String {
-    let header =
-        ["route", "error", "quantisation", "samples", "refinement step", "board", "transform"];
+    let header = [
+        "route",
+        "error",
+        "quantisation",
+        "samples",
+        "refinement step",
+        "board",
+        "transform",
+        "planning",
+    ];
     let rows: Vec<Vec<String>> = routes
         .iter()
         .map(|view| {
@@ -360,6 +371,7 @@ fn routes_text(taken: &str, routes: &[RouteView], impossible: &[Impossible]) -> 
                 format!("× {}", digits(view.contraction)),
                 duration(view.board_time_s),
                 flops(view.transform_flops),
+                flops(view.planning_flops),
             ]
         })
         .collect();
@@ -412,7 +424,9 @@ fn blocks_text(
         (
             "digital",
             format!(
-                "between blocks {}, error bars up to {} (an inverse by Cholesky factorisation: {})",
+                "planning {} on each copy, between blocks {}, error bars up to {} (an inverse by Cholesky \
+                 factorisation: {})",
+                flops(blocks.planning_flops),
                 flops(blocks.elimination_flops),
                 flops(blocks.error_bar_flops),
                 flops(cholesky_flops)

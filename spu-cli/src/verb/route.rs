@@ -95,6 +95,8 @@ pub(crate) struct RefineView {
     pub(crate) reads: usize,
     /// Ticks of them.
     pub(crate) read_ticks: u64,
+    /// Digital work of them: planning, read-out and what lies between blocks.
+    pub(crate) read_flops: u64,
     /// Newton–Schulz from Aᵀ/(‖A‖₁‖A‖∞) to the same tolerance, all digital.
     pub(crate) from_digital_start: Option<Work>,
     /// A digital inverse by Cholesky factorisation.
@@ -114,6 +116,7 @@ impl RefineView {
             digital_s: refined.digital_wall.as_secs_f64(),
             reads: refined.reads.len(),
             read_ticks: refined.reads.iter().map(|read| read.ticks.0).sum(),
+            read_flops: refined.reads.iter().map(|read| read.flops.total()).sum(),
             from_digital_start: refined.from_digital_start,
             cholesky_flops: refined.cholesky_flops,
             error_against_reference: relative_error(&refined.inverse, reference),
@@ -148,7 +151,11 @@ impl RefineView {
         if self.reads > 0 {
             all.push((
                 "board",
-                format!("{} after the first", counted(self.reads, "read", "reads")),
+                format!(
+                    "{} after the first, with {} of digital work of their own (planning, read-out)",
+                    counted(self.reads, "read", "reads"),
+                    flops(self.read_flops)
+                ),
             ));
         }
         let start = match self.from_digital_start {

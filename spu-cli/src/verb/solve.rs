@@ -12,15 +12,16 @@ use spu_driver::refine::{VectorMethod, Work};
 use spu_driver::solve::{Solution, SolveRefinement, solve};
 
 use super::blocks_view::{BlocksView, block_intervals};
-use super::calibrated::{MitigateArg, RunArgs};
+use super::calibrated::RunArgs;
 use super::calibration_view::CalibrationView;
+use super::mitigate::MitigateArg;
 use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
 use super::{BudgetArgs, MatrixArg, Written, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::matrix_file;
+use crate::matrix_file::{self, Shaped};
 use crate::progress::Meter;
 use crate::text::{counted, duration, facts, percent, table, uncertain_matrix, wrapped};
 
@@ -32,7 +33,7 @@ const SHOWN: usize = 16;
 pub(crate) struct Solve {
     #[command(flatten)]
     matrix: MatrixArg,
-    /// b, one column or one row: .mtx (Matrix Market), .npy or .csv
+    /// b, one column or one row: .mtx (Matrix Market), .npy (of one dimension too) or .csv
     vector: PathBuf,
     /// Copies of the board that share the samples
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -86,8 +87,9 @@ pub(crate) struct SolveAnswer {
     /// How the inverse came about.
     inverse: BlocksView,
     x: Vec<f64>,
-    /// 95 %; none once it is refined.
+    /// 95 %, of calibrated boards with systematic errors, else statistical; none once it is refined.
     half_widths: Option<Vec<f64>>,
+    statistical_half_widths: Option<Vec<f64>>,
     /// `‖b − A x‖ / ‖b‖`.
     residual: f64,
     /// Bound of the relative error of x, condition number times residual.
@@ -136,7 +138,9 @@ impl Solve {
         }
         let a = self.matrix.read()?;
         let b = read_vector(&self.vector)?;
+        self.mitigate.check()?;
         let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
+        interrupt.says(super::blocks_view::ON_INTERRUPT);
         let options = self.mitigate.apply(ready.options.clone());
         let meter = Meter::new(ready.devices.len(), json);
         let uris = ready.uris();
@@ -171,9 +175,16 @@ impl Solve {
             refinement: refine.and_then(|refine| SolveRefinementView::new(&solution, refine)),
             digital_flops: solution.flops,
             digital_s: solution.digital_wall.as_secs_f64(),
-            intervals: block_intervals(&ready.calibration),
+            intervals: block_intervals(
+                &ready.calibration,
+                solution.inversion.calibration_sd.is_some(),
+            ),
             calibration: ready.calibration,
-            half_widths: solution.half_widths,
+            half_widths: match solution.inversion.calibration_sd {
+                Some(_) => solution.intervals,
+                None => solution.half_widths.clone(),
+            },
+            statistical_half_widths: solution.half_widths,
             x: solution.x,
             seed: self.run.seed,
             wall_s,
@@ -196,17 +207,18 @@ impl SolveRefinementView {
     }
 }
 
-/// Reads a vector: a matrix of one column or one row.
+/// Reads b: a vector, or a matrix of one column or one row.
 fn read_vector(path: &Path) -> Result<Vec<f64>, Failure> {
-    let entries = matrix_file::read(path)?;
-    let (rows, columns) = entries.dim();
-    if rows != 1 && columns != 1 {
-        return Err(Failure::new(
-            Exit::Input,
-            format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
-        ));
+    match matrix_file::read_vector_or_matrix(path)? {
+        Shaped::Vector(entries) => Ok(entries),
+        Shaped::Matrix(entries) => {
+            let (rows, columns) = entries.dim();
+            Err(Failure::new(
+                Exit::Input,
+                format!("{}: b is {rows} × {columns}; give one column or one row", path.display()),
+            ))
+        }
     }
-    Ok(entries.iter().copied().collect())
 }
 
 impl Answer for SolveAnswer {
@@ -285,7 +297,7 @@ impl Answer for SolveAnswer {
         if self.files.iter().any(|file| file.error.is_some()) {
             Exit::Output
         } else {
-            Exit::Success
+            self.inverse.exit()
         }
     }
 }

@@ -89,9 +89,76 @@ fn matrices_larger_than_the_board() {
     for words in ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky"] {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }
+    let blocks = &answer["blocks"];
+    let [stated, samples, banks] =
+        ["stated_error", "measured_statistical_error", "quantisation_error"]
+            .map(|part| number(&blocks[part]));
+    assert!((stated - samples.hypot(banks)).abs() < 1e-12 && blocks["calibration_error"].is_null());
+    for work in ["planning", "elimination", "read_out", "checks", "error_bars"] {
+        assert!(blocks["digital_flops"][work].as_u64() > Some(0), "{blocks}");
+    }
+    assert!(plan["blocks"]["planning_flops"].as_u64() > Some(0), "{plan}");
+    for words in ["calibration none", "digital", "planning", "read again at the end"] {
+        assert!(shown.contains(words), "{shown} lacks {words:?}");
+    }
     let report = directory.path().join("never.html");
     let error = fails(&["invert", a, "--report", report.to_str().unwrap()], 2);
     assert!(error.contains("--report"), "{error}");
+}
+
+#[test]
+fn a_copy_that_fails_is_left_out_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let a = file(directory.path(), "a.csv", chain(12).as_bytes());
+    let a = a.to_str().unwrap();
+    let ideal = "sim:profile=ideal";
+    let copies =
+        [ideal, "sim:profile=ideal,copy=1,fault=stuck-adc.2.100", "sim:profile=ideal,copy=2"];
+    let devices = copies.join(",");
+    let arguments = ["invert", a, "--device", &devices, "--copies", "3", "--samples", "30000"];
+    let answer = json(&arguments, 6);
+    let left_out = answer["blocks"]["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1);
+    assert_eq!((left_out[0]["copy"].as_u64(), left_out[0]["first"].as_u64()), (Some(1), Some(0)));
+    let why = left_out[0]["why"].as_str().unwrap();
+    assert!(why.contains("no independent signal from cell 2"), "{why}");
+    assert!(number(&answer["error_against_reference"]) < 0.1);
+    let shown = run(&arguments);
+    assert_eq!(shown.status.code(), Some(6));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let serial = left_out[0]["serial"].as_u64().unwrap();
+    assert!(shown.contains("left out") && shown.contains(&format!("{serial:016x}")), "{shown}");
+    // Alone there is nothing left, and two that do not agree leave no majority.
+    let error = fails(&["invert", a, "--device", copies[1], "--samples", "20000"], 9);
+    assert!(error.contains("after 0 of 2 blocks"), "{error}");
+    let apart = format!("{ideal},sim:profile=ideal,copy=1,fault=drive-gain.2.3");
+    let error = fails(&["invert", a, "--device", &apart, "--copies", "2"], 6);
+    assert!(error.contains("rows 0 to 7: the copies do not agree"), "{error}");
+}
+
+#[test]
+fn right_sides_of_one_dimension() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let a = path("a.csv");
+    std::fs::write(&a, chain(3)).unwrap();
+    let b = ndarray::Array1::from(vec![1.0, 2.0, -1.0]);
+    let (column, row) =
+        (b.clone().insert_axis(ndarray::Axis(1)), b.clone().insert_axis(ndarray::Axis(0)));
+    let files = [path("b.npy"), path("column.npy"), path("row.npy"), path("cube.npy")];
+    ndarray_npy::write_npy(&files[0], &b).unwrap();
+    ndarray_npy::write_npy(&files[1], &column).unwrap();
+    ndarray_npy::write_npy(&files[2], &row).unwrap();
+    ndarray_npy::write_npy(&files[3], &row.insert_axis(ndarray::Axis(0))).unwrap();
+    let solve = |b: &str| json(&["solve", &a, b, "--device", BOARD, "--samples", "20000"], 0);
+    let x = solve(&files[0])["x"].clone();
+    assert_eq!(x.as_array().unwrap().len(), 3);
+    assert_eq!((solve(&files[1])["x"].clone(), solve(&files[2])["x"].clone()), (x.clone(), x));
+    let error = fails(&["solve", &a, &files[3]], 3);
+    assert!(error.contains("3 dimensions; a vector has 1"), "{error}");
+    // A matrix is still one.
+    let error = fails(&["invert", &files[0]], 3);
+    assert!(error.contains("1 dimensions; a matrix has 2"), "{error}");
 }
 
 #[test]

@@ -57,6 +57,20 @@ fn what_is_measured_is_kept_and_shown() {
     let text =
         with_store(&store, &["calibrate", "--show", &path(&file), "--report", &path(&shown)], 0);
     assert!(text.contains(id) && text.contains("L / µH") && text.contains("-3.5 °C"), "{text}");
+    // Blocks carry what it leaves open.
+    let row =
+        |i: usize| (0..12).map(|j| if i == j { "2" } else { "-0.1" }).collect::<Vec<_>>().join(",");
+    let rows = (0..12).map(row).collect::<Vec<_>>().join("\n");
+    let matrix = crate::file(dir.path(), "m.csv", rows.as_bytes());
+    let arguments = ["invert", &path(&matrix), "--device", BOARD, "--samples", "20000", "--json"];
+    let large: Value = serde_json::from_str(&with_store(&store, &arguments, 0)).expect("JSON");
+    let part = |name: &str| large["blocks"][name].as_f64().expect(name);
+    let random = part("calibration_error").hypot(part("measured_statistical_error"));
+    assert!(part("calibration_error") > 0.0);
+    assert!((part("stated_error") - random.hypot(part("quantisation_error"))).abs() < 1e-12);
+    let width = |name: &str| large[name][0][1].as_f64().expect(name);
+    assert!(width("half_widths") > width("statistical_half_widths"));
+    assert!(width("calibration_sigma") > 0.0);
     // A device opened afresh has forgotten what was in its memory; the store has not.
     let text = with_store(&store, &["calibrate", "--show", "--device", BOARD], 0);
     assert!(text.contains(id) && text.contains("host store"), "{text}");

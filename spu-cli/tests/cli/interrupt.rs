@@ -61,6 +61,26 @@ fn the_first_press_keeps_what_was_measured() {
 }
 
 #[test]
+fn a_matrix_in_blocks_ends_with_how_far_it_came() {
+    let directory = tempfile::tempdir().unwrap();
+    let row =
+        |i: usize| (0..12).map(|j| if i == j { "2" } else { "0" }).collect::<Vec<_>>().join(",");
+    let rows = (0..12).map(row).collect::<Vec<_>>().join("\n");
+    let a = crate::file(directory.path(), "a.csv", rows.as_bytes());
+    let count = "4000000000";
+    let mut child = start(&["invert", a.to_str().unwrap(), "--device", "sim", "--samples", count]);
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    errors.read_line(&mut text).unwrap();
+    assert!(text.contains(" samples, "), "{text}");
+    press(&child);
+    errors.read_to_string(&mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(7), "{text}");
+    assert!(text.contains("a part of the reads gives no result"), "{text}");
+    assert!(text.contains("cancelled after 0 of 2 blocks and 0.000 s of device time"), "{text}");
+}
+
+#[test]
 fn the_second_press_quits() {
     let laplacian = example("laplacian-8.mtx");
     // So large a quantum, and samples so far apart, keep the simulator from hearing the first press.

@@ -8,6 +8,7 @@ mod files;
 mod flash;
 mod inputs;
 mod interrupt;
+mod mitigation;
 mod operations;
 mod recording;
 mod report;

@@ -9,6 +9,7 @@ use super::{LeafScatter, propagate, schur};
 use crate::device::BoardInfo;
 use crate::error::Error;
 use crate::invert::InvertOptions;
+use crate::linalg::flops::counted;
 use crate::linalg::large::multiply_flops;
 use crate::linalg::{frobenius, product};
 use crate::matrix::SpdMatrix;
@@ -40,12 +41,14 @@ pub struct BlockPlan {
     pub quantisation_error: f64,
     /// Relative Frobenius error that the samples leave in the whole, expected.
     pub statistical_error: f64,
-    /// Ticks on each copy.
+    /// Ticks on each copy, those of the first block's second read included.
     pub ticks: u64,
     /// The same in seconds, at the board's sample clock.
     pub seconds: f64,
     /// Floating-point operations between leaves: digital.
     pub elimination_flops: u64,
+    /// Operations of planning the leaves on one copy; another calibrated copy takes as many.
+    pub planning_flops: u64,
     /// Operations of the error bars, at most.
     pub error_bar_flops: u64,
 }
@@ -80,14 +83,16 @@ pub fn plan_blocks(
     let mut leaves = Vec::new();
     let mut scatter = Vec::new();
     let mut samples = Vec::new();
-    let mut elimination_flops = 0;
+    let (mut elimination_flops, mut planning_flops) = (0, 0);
     let leaf = &mut |first: usize, block: &Array2<f64>| -> Result<Array2<f64>, Error> {
         let unusable = |why: String| Error::Unsupported {
             reasons: vec![format!("rows {first} to {}: {why}", first + block.nrows() - 1)],
         };
-        let leaf = SpdMatrix::new(block, 0.0).map_err(|error| unusable(error.to_string()))?;
+        let (leaf, spectrum_flops) = counted(|| SpdMatrix::new(block, 0.0));
+        let leaf = leaf.map_err(|error| unusable(error.to_string()))?;
         let chosen = choose_route(&leaf, info, &options, choice)
             .map_err(|error| unusable(error.to_string()))?;
+        planning_flops += spectrum_flops + chosen.planning_flops;
         let inverse = exact_inverse(&leaf);
         leaves.push(LeafPlan {
             first,
@@ -98,13 +103,13 @@ pub fn plan_blocks(
             ticks: chosen.ticks,
         });
         let nominal = chosen.programmed_inverse();
-        scatter.push(LeafScatter::new(first, block, &inverse, &[], 0, &nominal));
+        scatter.push(LeafScatter::new(first, block, &inverse, &[], 0, &nominal, &[]));
         samples.push((block.clone(), chosen.effective() * copies.get() as f64));
         Ok(inverse)
     };
     let inverse = schur::invert::<Error>(a.entries(), info.cells, 0, &mut elimination_flops, leaf)?;
     let size = frobenius(&inverse);
-    let (shift, more) = propagate::quantisation(&inverse, &scatter);
+    let (shift, more) = counted(|| propagate::quantisation(&inverse, &scatter));
     let mut squared = 0.0;
     for (plan, (block, effective)) in leaves.iter().zip(&samples) {
         let columns = inverse.slice(s![.., plan.first..plan.first + plan.rows]);
@@ -112,17 +117,27 @@ pub fn plan_blocks(
         let trace = h.diag().sum();
         squared += (trace * trace + product(&h, &h).diag().sum()) / effective;
     }
-    let ticks = leaves.iter().map(|leaf| leaf.ticks).sum();
+    let ticks = leaves.iter().map(|leaf| leaf.ticks).sum::<u64>() + recheck_ticks(&leaves);
     let (n, cells) = (a.n(), info.cells);
     let batches = (crate::invert::MAX_BATCHES as usize * copies.get() * leaves.len()) as u64;
     Ok(BlockPlan {
-        quantisation_error: shift / size,
+        quantisation_error: frobenius(&shift) / size,
         statistical_error: squared.sqrt() / size,
         ticks,
         seconds: ticks as f64 * info.sample_period_s(),
         elimination_flops,
+        planning_flops,
         error_bar_flops: more
             + batches * (multiply_flops(n, cells, cells) + (cells * n * (n + 1)) as u64),
         leaves,
     })
+}
+
+/// Ticks of reading the first of several blocks again, nearly.
+fn recheck_ticks(leaves: &[LeafPlan]) -> u64 {
+    if leaves.len() < 2 {
+        0
+    } else {
+        (leaves[0].ticks as f64 / super::recheck::RECHECK_PART) as u64
+    }
 }

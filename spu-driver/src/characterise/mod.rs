@@ -201,7 +201,7 @@ pub fn characterise(
                 outcome = inversion.outcome;
                 let mut ledger = Ledger::new(info.cells);
                 (ledger.ticks, ledger.phases) = (inversion.ticks.0, inversion.phases);
-                let settled = spaced.settle_to(PROBE_RESIDUE) + inversion.plan.settle_for_mean();
+                let settled = spaced.settle_to(PROBE_RESIDUE) + inversion.settle_ticks.0;
                 stages.add("inverse", settled, &mut ledger, Some(inversion.effective_measured));
                 floor = Some(floor::error_floor(&inversion, &a.digital_inverse()));
                 floor_missing = None;

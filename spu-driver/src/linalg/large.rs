@@ -6,6 +6,7 @@ use std::thread;
 
 use ndarray::{Array2, ArrayRef2};
 
+use super::flops::count;
 use super::tridiagonal::symmetric_eigenvalues;
 
 /// Operations below which a product stays on one thread.
@@ -19,6 +20,7 @@ pub fn multiply(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
     let (rows, inner) = a.dim();
     let columns = b.ncols();
     assert_eq!(inner, b.nrows(), "inner dimensions");
+    count(2 * rows * inner * columns);
     // Row by row, whatever the order in memory was.
     let left: Vec<f64> = a.iter().copied().collect();
     let right: Vec<f64> = b.iter().copied().collect();
@@ -68,6 +70,7 @@ pub fn cholesky(a: &ArrayRef2<f64>) -> Option<Array2<f64>> {
     let mut rows: Vec<Vec<f64>> = Vec::with_capacity(n);
     for i in 0..n {
         let mut row: Vec<f64> = Vec::with_capacity(i + 1);
+        count((i + 1) * (i + 2));
         for j in 0..=i {
             let known: &[f64] = if j < i { &rows[j] } else { &row };
             let dot = row[..j].iter().zip(known).fold(0.0, |sum, (x, y)| sum + x * y);
@@ -95,6 +98,7 @@ pub fn contraction(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
 
 /// `½ (A + Aᵀ)`.
 pub fn symmetrised(a: &ArrayRef2<f64>) -> Array2<f64> {
+    count(2 * a.len());
     Array2::from_shape_fn(a.dim(), |(i, j)| 0.5 * (a[[i, j]] + a[[j, i]]))
 }
 

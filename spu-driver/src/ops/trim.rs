@@ -86,7 +86,7 @@ impl Trim {
             }
             model
         };
-        let draws = known.map_or(&[][..], |board| &board.draws).iter().zip(&read.systematic.draws);
+        let draws = known.map_or(&[][..], |board| &board.draws).iter().zip(&read.systematic.shifts);
         let draws = draws
             .map(|(draw, change)| trimmed(draw, &(&read.inverse - off + change).diag().to_vec()));
         let board = Arc::new(MeasuredBoard {

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::blocks::{BlockError, BlockInversion, Boards, invert_blocks};
 use crate::invert::Progress;
+use crate::linalg::flops::counted;
 use crate::linalg::frobenius;
 use crate::linalg::large::{contraction, multiply, multiply_flops, symmetrised};
 use crate::matrix::SpdMatrix;
@@ -261,10 +262,8 @@ impl<'a> Iteration<'a> {
         if residual < 1.0 {
             return Ok(());
         }
-        let radius = contraction(self.a.entries(), &self.x);
-        let n = self.a.n() as u64;
-        // Two products, Cholesky's factor, a reduction to tridiagonal form.
-        self.flops += 4 * n.pow(3) + n.pow(3) / 3 + 4 * n.pow(3) / 3;
+        let (radius, work) = counted(|| contraction(self.a.entries(), &self.x));
+        self.flops += work;
         if radius < 1.0 {
             return Ok(());
         }

@@ -2,6 +2,7 @@ use ndarray::array;
 
 use super::*;
 use crate::invert::Quiet;
+use crate::linalg::relative_error;
 use crate::open;
 use crate::testing::{effective, random_spd};
 
@@ -14,6 +15,23 @@ fn a_programmable_matrix_stays_as_it_is() {
         let chosen = routes.choose(RouteChoice::Auto).unwrap();
         assert!(!chosen.basis.is_turned(), "{uri}: {:?}", chosen.route);
     }
+}
+
+#[test]
+fn planning_is_counted_apart_from_the_transformation() {
+    let mut device = open("sim:profile=rev-a").unwrap();
+    let a = random_spd(8, 10.0, 3);
+    let options = effective(2000, 1);
+    let routes = plan_routes(&a, device.info(), &options).unwrap();
+    let each: u64 = routes.usable.iter().map(|plan| plan.planning_flops).sum();
+    // What is impossible by its signs takes no algebra.
+    assert!(each > 0 && routes.planning_flops >= each, "{each} {}", routes.planning_flops);
+    let result =
+        invert_any(device.as_mut(), &a, &options, RouteChoice::Auto, &Quiet).unwrap().route;
+    assert_eq!(result.route, Route::Tridiagonal);
+    assert!(result.planning_flops > result.flops && result.flops > 0 && result.read_out_flops > 0);
+    // Without splitting, which this choice leaves out.
+    assert!(result.planning_flops < routes.planning_flops);
 }
 
 #[test]

@@ -17,7 +17,9 @@
 //! N for the logarithm, which is not that of the inverse. The digamma formula at this N needs the
 //! spectrum of the board to be as planned; the jackknife over batches removes the same term whatever
 //! the spectrum (Quenouille 1956; Efron and Stein 1981), and gives the error bar. The result has the
-//! jackknife's; the formula's is beside it ([`LogDet::bias_planned`]).
+//! jackknife's; the formula's is beside it ([`LogDet::bias_planned`]). What the start from rest leaves in
+//! every mode adds up in the logarithm, so covariances are extrapolated in time
+//! ([`InvertOptions::extrapolate`]) whatever the options say.
 //!
 //! **Reference.** Unequal gains of drives and converters add their logarithms to `log det X`, and beyond
 //! first order they mix with the matrix. So the identity, whose cells stand alone, is read first on
@@ -139,6 +141,7 @@ pub fn logdet(
     options: &InvertOptions,
     progress: &dyn Progress,
 ) -> Result<LogDet, OperationError> {
+    let options = &InvertOptions { extrapolate: true, ..options.clone() };
     match method {
         LogDetMethod::Covariance => by_covariance(a, invert(device, a, options, progress)?),
         LogDetMethod::Reference => by_reference(device, a, options, progress),
@@ -233,8 +236,8 @@ fn by_integration(
         let read = part(device, &at, index as u64, u64::from(nodes), options, progress)?;
         value -= weight * trace(&read.inverse);
         quantisation -= weight * trace(&read.systematic.quantisation);
-        draws.resize(read.systematic.draws.len(), 0.0);
-        for (sum, draw) in draws.iter_mut().zip(&read.systematic.draws) {
+        draws.resize(read.systematic.shifts.len(), 0.0);
+        for (sum, draw) in draws.iter_mut().zip(&read.systematic.shifts) {
             *sum -= weight * trace(draw);
         }
         let batches = read.replicates.values().iter().map(trace);
@@ -309,7 +312,7 @@ impl Found {
         let (value, variance) = jackknife(&read.inverse, &read.replicates, minus)
             .ok_or(OperationError::Inconsistent)?;
         let wanted = &read.inverse - &read.systematic.quantisation;
-        let draws = read.systematic.draws.iter().map(|change| {
+        let draws = read.systematic.shifts.iter().map(|change| {
             minus(&(&read.inverse + change)).map_or(f64::INFINITY, |value| value - raw)
         });
         Ok(Self {
