@@ -7,19 +7,18 @@ use spu_driver::board_model::MeasuredBoards;
 use spu_driver::calibrate::{CalibrateOptions, calibrate};
 use spu_driver::invert::{InvertOptions, Quiet};
 use spu_driver::plan::Budget;
+use spu_driver::prepare::DRAWS;
 use spu_driver::{Device, open};
 
 /// `rev-a` with banks of 8 bits, unipolar.
 pub const REV_A_8_BIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/accuracy/rev-a-8bit.toml");
-/// A board of the profile [`REV_A_8_BIT`] without spread of its parts.
-pub const UNIPOLAR_8_BIT: &str = concat!(
-    "sim:profile=",
-    env!("CARGO_MANIFEST_DIR"),
-    "/src/accuracy/rev-a-8bit.toml,\
-     without=bank_tolerance+drive_mismatch+r_tolerance+l_tolerance+adc_gain"
-);
-/// Draws by which a calibration's uncertainty is propagated.
-const DRAWS: usize = 8;
+
+/// A simulated board of this profile without spread of its parts.
+pub fn without_spread(profile: &str) -> String {
+    format!(
+        "sim:profile={profile},without=bank_tolerance+drive_mismatch+r_tolerance+l_tolerance+adc_gain"
+    )
+}
 
 /// Boards that were calibrated, and options that know their values.
 pub struct Calibrated {

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use spu_cli::text::{count, digits};
+use spu_cli::text::{count, counted, digits, duration, percent};
 
 use super::plots::plots;
 use super::record::{Measured, Part, Record, read};
 use super::refined::{End, Refined};
 use super::thermox::Comparison;
-use super::verdict::{percent, verdicts};
+use super::verdict::verdicts;
 
 /// File of the records in the page's folder.
 pub const RECORDS: &str = "results.jsonl";
@@ -100,7 +100,7 @@ fn origins(records: &[Record]) -> Vec<Vec<String>> {
             origin.date.clone(),
             format!("`{}`", origin.commit),
             origin.hardware.clone(),
-            spu_cli::text::duration(origin.seconds as f64),
+            duration(origin.seconds as f64),
         ];
         if rows.last() != Some(&row) {
             rows.push(row);
@@ -380,11 +380,7 @@ fn comparison_table(c: &Comparison) -> String {
     ]];
     rows.extend(c.boards.iter().map(|side| {
         vec![
-            format!(
-                "{}, {}",
-                side.profile,
-                spu_cli::text::counted(side.copies as usize, "copy", "copies")
-            ),
+            format!("{}, {}", side.profile, counted(side.copies as usize, "copy", "copies")),
             seconds(side.rounds.shortest()),
             percent(side.rounds.error()),
             count(side.ticks),

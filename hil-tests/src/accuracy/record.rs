@@ -1,7 +1,7 @@
 //! Results as lines of JSON: what is printed, and what the page is made from.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -92,10 +92,9 @@ impl Origin {
         let model = info
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|p| p.1.trim()));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         Self {
             commit: commit().unwrap_or_else(|| "unknown".into()),
-            date: date(now / 86_400),
+            date: date(SystemTime::now()),
             hardware: format!("{}, {cores} cores", model.unwrap_or(std::env::consts::ARCH)),
             quick,
             seconds: 0,
@@ -118,17 +117,10 @@ fn commit() -> Option<String> {
     Some(format!("{}{}", commit.trim(), if changed.is_empty() { "" } else { "+" }))
 }
 
-/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", 2013).
-fn date(days: u64) -> String {
-    let z = days + 719_468;
-    let (era, day) = (z / 146_097, z % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let rest = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * rest + 2) / 153;
-    let (day, month) =
-        (rest - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    format!("{}-{month:02}-{day:02}", year + era * 400 + u64::from(month <= 2))
+/// Year, month and day.
+fn date(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.split_once('T').map_or(text.clone(), |(day, _)| day.into())
 }
 
 /// Reads lines of records; none where there is no such file.
@@ -150,6 +142,8 @@ pub fn read(path: &Path) -> Result<Vec<Record>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     #[test]
@@ -182,8 +176,9 @@ mod tests {
 
     #[test]
     fn days_are_dates() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(11_016), "2000-02-29");
-        assert_eq!(date(20_782), "2026-11-25");
+        let day = |days: u64| date(UNIX_EPOCH + Duration::from_secs(86_400 * days));
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(11_016), "2000-02-29");
+        assert_eq!(day(20_782), "2026-11-25");
     }
 }

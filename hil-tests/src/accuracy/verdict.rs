@@ -1,6 +1,7 @@
 //! Which goals hold, by the records.
 
 use serde::Serialize;
+use spu_cli::text::{count, percent};
 
 use super::coverage::Coverage;
 use super::errors::{Errors, Way};
@@ -22,11 +23,6 @@ pub struct Verdict {
     pub measured: String,
     /// Whether it holds.
     pub holds: bool,
-}
-
-/// A share with three digits.
-pub(super) fn percent(x: f64) -> String {
-    spu_cli::text::percent(x)
 }
 
 /// Every goal that the records tell of, in order.
@@ -76,11 +72,7 @@ fn well_conditioned(errors: &Errors) -> Option<Line> {
     let (allowed, name) = floor(errors);
     let most = 1.5 * errors.bound + allowed;
     Some((
-        format!(
-            "median error, {}, κ ≤ 10, N_eff {}",
-            errors.profile,
-            spu_cli::text::count(errors.effective)
-        ),
+        format!("median error, {}, κ ≤ 10, N_eff {}", errors.profile, count(errors.effective)),
         format!("≤ 1.5 × the bound ({}) + {name} = {}", percent(errors.bound), percent(most)),
         percent(errors.error),
         errors.error <= most,
@@ -114,7 +106,7 @@ fn any_spd(errors: &Errors) -> Option<Line> {
     Some((
         format!(
             "median error, any SPD 8×8, κ ≤ 30, unipolar, 8 bits, N_eff {}",
-            spu_cli::text::count(errors.effective)
+            count(errors.effective)
         ),
         format!("≤ the bound ({}) + 1 % = {}", percent(errors.bound), percent(most)),
         format!(
@@ -182,7 +174,7 @@ fn mitigation(records: &[Record]) -> Option<Verdict> {
     let (stated, seen) = (once.quantisation / often.quantisation, once.error / often.error);
     Some(Verdict {
         part: Part::Calibrated,
-        what: format!("mitigation, rev-a, N_eff {}", spu_cli::text::count(once.effective)),
+        what: format!("mitigation, rev-a, N_eff {}", count(once.effective)),
         goal: "the floor falls at least 3×".into(),
         measured: format!(
             "stated floor {} to {}, {stated:.1}×; error with what the samples leave {} to {}, {seen:.1}×",
@@ -204,7 +196,7 @@ pub fn fastest(comparison: &Comparison) -> Option<&BoardSide> {
 fn faster(comparison: &Comparison) -> Option<Line> {
     let best = fastest(comparison).filter(|_| comparison.n == 8)?;
     Some((
-        format!("over thermox, 8×8, N {}, rev-b", spu_cli::text::count(comparison.samples)),
+        format!("over thermox, 8×8, N {}, rev-b", count(comparison.samples)),
         "≥ 5× faster at equal error".into(),
         format!(
             "{:.2}× ({:.2}× at equal numbers of samples), {} simulated at once",

@@ -112,6 +112,14 @@ fn stack(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+/// How the last run ended is told once: the session's end makes the driver ask anew.
+fn not_told_again(device: &mut dyn Device) -> Outcome {
+    device.reset(spu_driver::ResetLevel::Session, soon())?;
+    device.ping(b"and again", soon())?;
+    assert_eq!(device.info().last_run, None, "told twice");
+    Ok(())
+}
+
 /// Pings until the mishap has ended the session, then tells what the board says of it.
 fn after_mishap(
     bench: &Bench,
@@ -137,10 +145,7 @@ fn after_mishap(
     };
     let told = device.info().last_run.clone();
     assert_eq!(timing.starts, 1);
-    // The session's end makes the driver ask anew: it has been told.
-    device.reset(spu_driver::ResetLevel::Session, soon())?;
-    device.ping(b"and again", soon())?;
-    assert_eq!(device.info().last_run, None, "told twice");
+    not_told_again(&mut device)?;
     // It works as before.
     let program = lively(device.info(), 25);
     let (codes, report) = record(&mut device, &program, &both(0, 1, 1_000))?;
@@ -182,9 +187,7 @@ fn browned_out(bench: &Bench) -> Outcome {
     assert_eq!(told.to_string(), "the supply dipped: below the threshold of its monitor");
     let timing = mcu::timing(&mut device, soon())?.context("a microcontroller")?;
     assert_eq!((timing.cause, timing.starts), (StartCause::BrownOut, 0));
-    device.reset(spu_driver::ResetLevel::Session, soon())?;
-    device.ping(b"and again", soon())?;
-    assert_eq!(device.info().last_run, None, "told twice");
+    not_told_again(&mut device)?;
     Ok(())
 }
 

@@ -19,16 +19,11 @@ use spu_driver::plan::{Budget, Settle};
 use spu_driver::route::{Route, RoutePlan, invert_by, plan_route};
 use spu_driver::{Device, open};
 
-use super::boards::{UNIPOLAR_8_BIT, calibrated};
+use super::boards::{REV_A_8_BIT, calibrated, effective as samples, without_spread};
 use super::matrices::programmable;
 use crate::median;
 
 pub use timing::{Decimation, Start, decimations, starts};
-
-/// The board of [`UNIPOLAR_8_BIT`], as text.
-const PROFILE: &str = include_str!("../rev-a-8bit.toml");
-/// Spreads that it does without.
-const WITHOUT: &str = "bank_tolerance+drive_mismatch+r_tolerance+l_tolerance+adc_gain";
 
 /// Dithered programmings of one matrix.
 #[derive(Debug, Serialize)]
@@ -69,7 +64,7 @@ pub fn programmings(boards: u64, effective: u64, seed: u64) -> Result<Vec<Progra
         for (row, number) in rows.iter_mut().zip(NUMBERS) {
             options.programmings = NonZeroU32::new(number).context("not zero")?;
             let mut read = |effective: u64| {
-                options.budget = Budget { effective: Some(effective), ..Budget::default() };
+                options.budget = samples(effective);
                 invert(device.as_mut(), &a, &options, &Quiet)
             };
             let result = read(effective)?;
@@ -141,16 +136,18 @@ pub fn copies(count: usize, noisier: bool, matrices: u64, seed: u64) -> Result<C
     const EFFECTIVE: u64 = 12_000;
     let folder = tempfile::tempdir()?;
     let slow = folder.path().join("slow.toml");
-    std::fs::write(&slow, PROFILE.replacen("r = { value = 1200.0", "r = { value = 4800.0", 1))?;
-    let slow = format!("sim:profile={},without={WITHOUT}", slow.display());
+    let profile = std::fs::read_to_string(REV_A_8_BIT)?;
+    std::fs::write(&slow, profile.replacen("r = { value = 1200.0", "r = { value = 4800.0", 1))?;
+    let slow = without_spread(&slow.display().to_string());
+    let good = without_spread(REV_A_8_BIT);
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
     for copy in 0..count {
-        devices.push(open(if noisier && copy == 0 { &slow } else { UNIPOLAR_8_BIT })?);
+        devices.push(open(if noisier && copy == 0 { &slow } else { &good })?);
     }
     let mut errors = <[Vec<f64>; 4]>::default();
     for seed in seed..seed + matrices {
         let a = programmable(seed)?;
-        let board = open(UNIPOLAR_8_BIT)?;
+        let board = open(&good)?;
         let ask = options(EFFECTIVE, seed);
         let plan = plan_route(Route::Direct, &a, board.info(), &ask)?.plans.swap_remove(0);
         for (at, parts) in [(0, 1), (2, count as u64)] {
@@ -213,7 +210,7 @@ pub struct Extrapolation {
 /// # Errors
 /// What keeps a board from running, or a matrix from being one.
 pub fn log_determinants(effective: u64, runs: u64, seed: u64) -> Result<Extrapolation> {
-    let mut device = open(UNIPOLAR_8_BIT)?;
+    let mut device = open(&without_spread(REV_A_8_BIT))?;
     let (mut off, mut on) = (Vec::new(), Vec::new());
     for seed in seed..seed + runs {
         let a = programmable(seed % 20)?;
@@ -232,7 +229,7 @@ pub fn log_determinants(effective: u64, runs: u64, seed: u64) -> Result<Extrapol
 /// # Errors
 /// What keeps a board from running, or a matrix from being one.
 pub fn inverses(programmings: u32, effective: u64, runs: u64, seed: u64) -> Result<Extrapolation> {
-    let mut device = open(UNIPOLAR_8_BIT)?;
+    let mut device = open(&without_spread(REV_A_8_BIT))?;
     let (mut off, mut on) = (Vec::new(), Vec::new());
     let mut matrix = Planned::new(device.as_ref(), programmings, effective, 0)?;
     for (run, seed) in (seed..seed + runs).enumerate() {
@@ -322,8 +319,7 @@ impl Planned {
 }
 
 fn options(effective: u64, seed: u64) -> InvertOptions {
-    let budget = Budget { effective: Some(effective), ..Budget::default() };
-    InvertOptions { budget, seed, ..InvertOptions::default() }
+    InvertOptions { budget: samples(effective), seed, ..InvertOptions::default() }
 }
 
 /// Mean and its standard error.

@@ -8,7 +8,7 @@ use spu_driver::plan::{Budget, SETTLE_RESIDUE, Settle};
 use spu_driver::route::{Route, plan_route};
 
 use super::{Planned, mean, options};
-use crate::accuracy::boards::UNIPOLAR_8_BIT;
+use crate::accuracy::boards::{REV_A_8_BIT, without_spread};
 use crate::accuracy::matrices::programmable;
 use crate::median;
 
@@ -46,7 +46,7 @@ pub struct Start {
 /// # Errors
 /// What keeps a board from running, or a matrix from being one.
 pub fn starts(programmings: u32, effective_each: u64, runs: u64, seed: u64) -> Result<Vec<Start>> {
-    let mut device = open(UNIPOLAR_8_BIT)?;
+    let mut device = open(&without_spread(REV_A_8_BIT))?;
     let effective = effective_each * u64::from(programmings);
     let matrix = Planned::new(device.as_ref(), programmings, effective, 0)?;
     let plan = &matrix.route.plans[0];
@@ -132,7 +132,7 @@ pub struct Decimation {
 pub fn decimations(runs: u64, seed: u64) -> Result<Vec<Decimation>> {
     const EFFECTIVE: u64 = 2_000;
     let over = [None, Some(0.5), Some(1.0), Some(2.0), Some(4.0)];
-    let mut device = open(UNIPOLAR_8_BIT)?;
+    let mut device = open(&without_spread(REV_A_8_BIT))?;
     let mut squares: Vec<Vec<f64>> = vec![Vec::new(); over.len()];
     let mut planned = squares.clone();
     let mut used = squares.clone();
