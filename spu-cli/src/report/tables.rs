@@ -147,8 +147,7 @@ pub(super) fn modes(answer: &InvertAnswer) -> String {
 pub(super) fn provenance(answer: &InvertAnswer) -> String {
     let mut all = vec![("command", answer.command.clone()), ("rung", answer.rung.to_owned())];
     let mut text = String::new();
-    let board = identity(&answer.board).into_iter();
-    all.extend(board.filter(|(name, _)| !["serial number", "calibration"].contains(name)));
+    all.extend(identity(&answer.board).into_iter().filter(|(name, _)| *name != "serial number"));
     all.extend(answer.calibration.timeless_facts());
     all.push(("seed", answer.seed.to_string()));
     if answer.matrix.damping > 0.0 {

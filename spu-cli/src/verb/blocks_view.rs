@@ -87,7 +87,8 @@ impl BlocksView {
             .iter()
             .max_by(|x, y| (x.distance / x.limit).total_cmp(&(y.distance / y.limit)))?;
         Some(format!(
-            "the first block, read again at the end, is the same to within noise on {} (at most {:.2}              apart, {:.2} allowed)",
+            "the first block, read again at the end, is the same to within noise on {} (at most {:.2} \
+             apart, {:.2} allowed)",
             counted(self.rechecks.len(), "copy", "copies"),
             worst.distance,
             worst.limit

@@ -208,7 +208,6 @@ fn timing_facts(timing: &Timing) -> Vec<(&'static str, String)> {
 
 /// Names of the identity, as text.
 pub(crate) fn identity(board: &BoardInfo) -> Vec<(&'static str, String)> {
-    let calibration = board.calibration_id.map_or("none".into(), |id| format!("{id:016x}"));
     vec![
         (
             "profile",
@@ -217,7 +216,6 @@ pub(crate) fn identity(board: &BoardInfo) -> Vec<(&'static str, String)> {
         ("serial number", format!("{:016x}", board.serial)),
         ("firmware", board.firmware.clone()),
         ("gateware", format!("{:08x}", board.gateware_id)),
-        ("calibration", calibration),
     ]
 }
 
@@ -225,6 +223,8 @@ impl Answer for InfoAnswer {
     fn text(&self) -> String {
         let mut all = vec![("rung", self.rung.to_owned())];
         all.extend(identity(&self.board));
+        let calibration = self.board.calibration_id;
+        all.push(("calibration", calibration.map_or("none".into(), |id| format!("{id:016x}"))));
         all.extend(self.board.last_run.iter().map(|end| ("last run ended", end.to_string())));
         all.extend(self.nominal.facts());
         match &self.timing {

@@ -95,10 +95,8 @@ impl Invert {
         ready.options = self.mitigate.apply(ready.options);
         let meter = Meter::new(ready.devices.len(), json);
         let cells = ready.devices.iter().map(|device| device.info().cells).min().unwrap_or(0);
-        if a.n() > cells {
-            interrupt.says(super::blocks_view::ON_INTERRUPT);
-        }
         let result = if a.n() > cells {
+            interrupt.says(super::blocks_view::ON_INTERRUPT);
             self.blocks(ready, &a, &meter)
         } else {
             self.whole(ready, &a, &meter)

@@ -1,7 +1,5 @@
 //! `spu invert` in text.
 
-use std::time::Duration;
-
 use spu_driver::ensemble::{EnsembleInversion, Verdict};
 
 use super::info::identity;
@@ -81,8 +79,8 @@ impl Answer for InvertAnswer {
 
 impl InvertAnswer {
     fn head_text(&self) -> String {
-        let [(_, profile), _, (_, firmware), (_, gateware), _] =
-            <[_; 5]>::try_from(identity(&self.board)).unwrap_or_default();
+        let [(_, profile), _, (_, firmware), (_, gateware)] =
+            <[_; 4]>::try_from(identity(&self.board)).unwrap_or_default();
         let copies = counted(self.copies.len(), "copy", "copies");
         let mut all = vec![
             ("device", format!("{copies} of {profile}")),
@@ -195,7 +193,7 @@ impl InvertAnswer {
     fn time_text(&self) -> String {
         let copies: Vec<_> = self.results().map(|(copy, result)| (copy, result.time)).collect();
         let period_s = 1.0 / f64::from(self.board.raw.sample_clock_hz);
-        let times = ledger::text(&copies, Duration::from_secs_f64(self.wall_s), period_s);
+        let times = ledger::text(&copies, self.wall_s, period_s);
         times + &self.calibration.time_line()
     }
 

@@ -1,7 +1,5 @@
 //! Where the time of a run went.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use spu_driver::device::Phases;
 use spu_driver::invert::Inversion;
@@ -94,7 +92,7 @@ impl LedgerView {
 }
 
 /// Both tables, a line a copy.
-pub(crate) fn text(copies: &[(usize, LedgerView)], wall: Duration, period_s: f64) -> String {
+pub(crate) fn text(copies: &[(usize, LedgerView)], wall_s: f64, period_s: f64) -> String {
     let board: Vec<Vec<String>> = copies
         .iter()
         .map(|(copy, ledger)| {
@@ -130,7 +128,7 @@ pub(crate) fn text(copies: &[(usize, LedgerView)], wall: Duration, period_s: f64
     format!(
         "\nTime on the board, in ticks\n{}\nWall time: {} in all\n{}",
         table(&on_board, &board),
-        duration(wall.as_secs_f64()),
+        duration(wall_s),
         table(&on_host, &host)
     )
 }

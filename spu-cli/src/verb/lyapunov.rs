@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 use spu_driver::device::Outcome;
-use spu_driver::linalg::relative_error;
+use spu_driver::linalg::{frobenius, relative_error};
 use spu_driver::ops::lyapunov::lyapunov;
 
 use super::calibrated::RunArgs;
@@ -58,6 +58,11 @@ pub(crate) struct LyapunovAnswer {
     quantisation: Vec<Vec<f64>>,
     /// Half widths, 95 %: statistical, what the calibration leaves open, and quantisation.
     intervals: Vec<Vec<f64>>,
+    /// Relative Frobenius norms of `quantisation` and of `calibration_sigma`.
+    #[serde(skip)]
+    quantisation_share: f64,
+    #[serde(skip)]
+    calibration_share: Option<f64>,
     /// Of A X + X A + γ [A, [A, X]] = diag(q), as the board solves it.
     board_solution: Vec<Vec<f64>>,
     gamma: f64,
@@ -95,6 +100,7 @@ impl LyapunovVerb {
             .iter()
             .map(|path| Written::new(path, "solution", matrix_file::write(path, &result.solution)))
             .collect();
+        let size = frobenius(&result.solution);
         Ok(LyapunovAnswer {
             uri: ready.device().uri().to_owned(),
             rung: ready.rung(),
@@ -110,6 +116,8 @@ impl LyapunovVerb {
             calibration_sigma: result.systematic.calibration.as_ref().map(|sigma| rows(sigma)),
             quantisation: rows(&result.systematic.quantisation),
             intervals: rows(&result.intervals),
+            quantisation_share: frobenius(&result.systematic.quantisation) / size,
+            calibration_share: result.systematic.calibration.map(|sigma| frobenius(&sigma) / size),
             board_solution: rows(&result.board_solution),
             gamma: result.gamma,
             correction: result.correction,
@@ -123,11 +131,6 @@ impl LyapunovVerb {
             files,
         })
     }
-}
-
-/// Frobenius norm.
-fn size(matrix: &[Vec<f64>]) -> f64 {
-    matrix.iter().flatten().map(|x| x * x).sum::<f64>().sqrt()
 }
 
 impl Answer for LyapunovAnswer {
@@ -166,11 +169,8 @@ impl Answer for LyapunovAnswer {
             format!(
                 "quantisation of banks and gain codes {} of the solution; the calibration's own uncertainty \
                  {}",
-                percent(size(&self.quantisation) / size(&self.solution)),
-                self.calibration_sigma.as_ref().map_or_else(
-                    || "not known".to_owned(),
-                    |sigma| percent(size(sigma) / size(&self.solution))
-                )
+                percent(self.quantisation_share),
+                self.calibration_share.map_or_else(|| "not known".to_owned(), percent)
             ),
         ));
         let about = facts(&lines);

@@ -164,7 +164,7 @@ fn provenance(answer: &CharacteriseAnswer) -> String {
         ("device", found.uri.clone()),
         ("rung", answer.rung.to_owned()),
     ];
-    all.extend(identity(&found.board).into_iter().filter(|(name, _)| *name != "calibration"));
+    all.extend(identity(&found.board));
     all.extend(answer.calibration.timeless_facts());
     all.extend([
         ("seed", found.seed.to_string()),
