@@ -5,7 +5,8 @@ use super::*;
 use crate::board_model::MeasuredBoard;
 use crate::device::{AcquirePlan, Deadline};
 use crate::invert::Quiet;
-use crate::{Applied, CancelHandle, LinkStats, Program, ResetLevel, SelfTestReport, Sink, open};
+use crate::testing::hooked::{AnyDevice, Hook, Hooked};
+use crate::{CancelHandle, Sink, open};
 
 fn run(uri: &str, samples: u64) -> Characterisation {
     let mut device = open(uri).unwrap();
@@ -145,78 +146,39 @@ fn a_cancelled_run_keeps_its_record() {
     assert!(matches!(error, OperationError::Device(Error::Cancelled)), "{error}");
 }
 
-/// A board whose link carries a thirtieth of its samples, so that it delivers bursts.
+/// Counts the bursts of a board whose link carries a thirtieth of its samples.
 struct Narrow {
-    inner: Box<dyn Device>,
-    info: BoardInfo,
+    /// Frames of the capture memory.
+    frames: u32,
     bursts: usize,
 }
 
-impl Device for Narrow {
-    fn info(&self) -> &BoardInfo {
-        &self.info
-    }
-
-    fn uri(&self) -> &str {
-        self.inner.uri()
-    }
-
-    fn load(&mut self, program: &Program, deadline: Deadline) -> Result<Applied, Error> {
-        self.inner.load(program, deadline)
-    }
-
+impl Hook<AnyDevice> for Narrow {
     fn acquire(
         &mut self,
+        device: &mut AnyDevice,
         plan: &AcquirePlan,
         sink: &mut dyn Sink,
         deadline: Deadline,
     ) -> Result<Report, Error> {
         if plan.stream {
-            assert!(plan.count.get() <= self.info.raw.capture_frames, "{plan:?}");
+            assert!(plan.count.get() <= self.frames, "{plan:?}");
             self.bursts += 1;
         }
-        self.inner.acquire(plan, sink, deadline)
-    }
-
-    fn read_regs(&mut self, at: u16, out: &mut [u32], deadline: Deadline) -> Result<(), Error> {
-        self.inner.read_regs(at, out, deadline)
-    }
-
-    fn write_regs(&mut self, at: u16, words: &[u32], deadline: Deadline) -> Result<(), Error> {
-        self.inner.write_regs(at, words, deadline)
-    }
-
-    fn self_test(&mut self, level: u32, deadline: Deadline) -> Result<SelfTestReport, Error> {
-        self.inner.self_test(level, deadline)
-    }
-
-    fn reset(&mut self, level: ResetLevel, deadline: Deadline) -> Result<(), Error> {
-        self.inner.reset(level, deadline)
-    }
-
-    fn ping(&mut self, payload: &[u8], deadline: Deadline) -> Result<(), Error> {
-        self.inner.ping(payload, deadline)
-    }
-
-    fn link_stats(&self) -> LinkStats {
-        self.inner.link_stats()
-    }
-
-    fn cancel_handle(&self) -> CancelHandle {
-        self.inner.cancel_handle()
+        device.acquire(plan, sink, deadline)
     }
 }
 
 #[test]
 fn a_narrow_link_delivers_bursts() {
     let inner = open("sim:profile=ideal,seed=3").unwrap();
-    let mut info = inner.info().clone();
-    info.raw.stream_frames_per_s = 400_000;
-    let mut device = Narrow { inner, info, bursts: 0 };
+    let frames = inner.info().raw.capture_frames;
+    let mut device = Hooked::new(inner, Narrow { frames, bursts: 0 });
+    device.info.raw.stream_frames_per_s = 400_000;
     let options = CharacteriseOptions { samples: 200_000, seed: 8, ..Default::default() };
     let found = characterise(&mut device, &lively(8), &options, &Quiet).unwrap();
     // One without drive, the others of capture memory's 4,096 frames.
-    assert_eq!(device.bursts, 1 + 49);
+    assert_eq!(device.hook.bursts, 1 + 49);
     assert_eq!((found.samples, found.moments_agree), (200_000, Some(true)));
     assert!(found.findings.is_empty(), "{:?}", found.findings);
     assert!(found.spectra.segment <= 4096 && found.spectra.averages > 100);

@@ -1,4 +1,7 @@
-//! Matrices and options that unit tests share.
+//! Matrices, options and devices that unit tests share.
+
+#[cfg(feature = "sim")]
+pub(crate) mod hooked;
 
 use std::sync::Arc;
 

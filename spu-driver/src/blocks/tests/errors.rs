@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::board_model::{BoardModel, MeasuredBoard};
-use crate::calibrate::{CalibrateOptions, calibrate};
 use crate::device::Device;
 use crate::invert::InvertOptions;
 use crate::spread::normal;
+use crate::testing::calibrated;
 
 /// On the ideal board the squared error over its estimate from the scatter has mean near 1. Over 8 runs of
 /// three leaves, each the sum of hundreds of squared normals with few dominant directions: counted as 8
@@ -116,10 +116,8 @@ fn calibrations_are_in_the_stated_error() {
 /// than 1e-6 for the six and more degrees of freedom that it has. Fixed seeds.
 #[test]
 fn a_calibrated_board_is_off_by_what_is_stated() {
-    let mut devices = open_copies("sim:profile=rev-a,seed=3", 1).unwrap();
-    let found = calibrate(devices[0].as_mut(), &CalibrateOptions::at(0), &Quiet).unwrap();
-    let serial = devices[0].info().serial;
-    let known = Arc::new([(serial, Arc::new(found.measured(8)))].into());
+    let uri = "sim:profile=rev-a,seed=3";
+    let mut devices = open_copies(uri, 1).unwrap();
     let a = random_spd(12, 8.0, 17);
     let error = |devices: &mut [Box<dyn Device>], measured| {
         let options = InvertOptions { measured, ..effective(20_000, 3) };
@@ -128,7 +126,7 @@ fn a_calibrated_board_is_off_by_what_is_stated() {
     };
     let (plain, uncalibrated) = error(&mut devices, Arc::default());
     assert!(uncalibrated.calibration_error.is_none() && uncalibrated.calibration_sd.is_none());
-    let (off, result) = error(&mut devices, known);
+    let (off, result) = error(&mut devices, calibrated(uri));
     assert!(result.calibration_error.is_some() && result.calibration.is_some());
     let ratio = off / result.stated_error();
     println!("{off:.4} of {plain:.4}, stated {:.4}", result.stated_error());

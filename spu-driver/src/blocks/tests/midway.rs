@@ -7,12 +7,10 @@ use spu_sim::Fault;
 
 use super::*;
 use crate::client::Client;
-use crate::device::{
-    AcquirePlan, Applied, CancelHandle, Deadline, Device, Program, Report, ResetLevel,
-    SelfTestReport, Sink,
-};
-use crate::link::{InProcess, LinkStats};
+use crate::device::{AcquirePlan, Applied, Deadline, Device, Program, Report, Sink};
+use crate::link::InProcess;
 use crate::sim::open_sim;
+use crate::testing::hooked::{Hook, Hooked};
 use crate::uri::SimOptions;
 
 /// What comes over a board.
@@ -23,9 +21,8 @@ enum Mishap {
     Cancel,
 }
 
-/// A simulated board that meets with a mishap.
+/// What a simulated board meets with.
 struct Midway {
-    board: Client<InProcess>,
     /// The block that it comes in, from 0, and how many acquisitions after the one that sets the gain.
     at: (u32, u32),
     mishap: Option<Mishap>,
@@ -35,85 +32,49 @@ struct Midway {
 }
 
 impl Midway {
-    fn here(&self) -> Result<(), Error> {
-        if self.gone { Err(Error::Disconnected { during: "a test" }) } else { Ok(()) }
-    }
-
     /// Each block is loaded twice, the second time with the gain that was found.
-    fn look(&mut self) {
+    fn look(&mut self, board: &mut Client<InProcess>) {
         if (self.loads, self.acquired) != (2 * self.at.0 + 2, self.at.1) {
             return;
         }
         match self.mishap.take() {
             None => {}
             Some(Mishap::Vanish) => self.gone = true,
-            Some(Mishap::Cancel) => self.board.cancel_handle().cancel(),
+            Some(Mishap::Cancel) => board.cancel_handle().cancel(),
             Some(Mishap::Fault(text)) => {
-                let fault = Fault::parse(text, self.board.info().cells).unwrap();
-                self.board.link_mut().control().inject(fault).unwrap();
+                let fault = Fault::parse(text, board.info().cells).unwrap();
+                board.link_mut().control().inject(fault).unwrap();
             }
         }
     }
 }
 
-impl Device for Midway {
-    fn info(&self) -> &BoardInfo {
-        self.board.info()
+impl Hook<Client<InProcess>> for Midway {
+    fn before(&mut self) -> Result<(), Error> {
+        if self.gone { Err(Error::Disconnected { during: "a test" }) } else { Ok(()) }
     }
 
-    fn uri(&self) -> &str {
-        self.board.uri()
-    }
-
-    fn load(&mut self, program: &Program, deadline: Deadline) -> Result<Applied, Error> {
-        self.here()?;
+    fn load(
+        &mut self,
+        board: &mut Client<InProcess>,
+        program: &Program,
+        deadline: Deadline,
+    ) -> Result<Applied, Error> {
         (self.loads, self.acquired) = (self.loads + 1, 0);
-        self.board.load(program, deadline)
+        board.load(program, deadline)
     }
 
     fn acquire(
         &mut self,
+        board: &mut Client<InProcess>,
         plan: &AcquirePlan,
         sink: &mut dyn Sink,
         deadline: Deadline,
     ) -> Result<Report, Error> {
-        self.look();
+        self.look(board);
         self.acquired += 1;
-        self.here()?;
-        self.board.acquire(plan, sink, deadline)
-    }
-
-    fn read_regs(&mut self, at: u16, out: &mut [u32], deadline: Deadline) -> Result<(), Error> {
-        self.here()?;
-        self.board.read_regs(at, out, deadline)
-    }
-
-    fn write_regs(&mut self, at: u16, words: &[u32], deadline: Deadline) -> Result<(), Error> {
-        self.here()?;
-        self.board.write_regs(at, words, deadline)
-    }
-
-    fn self_test(&mut self, level: u32, deadline: Deadline) -> Result<SelfTestReport, Error> {
-        self.here()?;
-        self.board.self_test(level, deadline)
-    }
-
-    fn reset(&mut self, level: ResetLevel, deadline: Deadline) -> Result<(), Error> {
-        self.here()?;
-        self.board.reset(level, deadline)
-    }
-
-    fn ping(&mut self, payload: &[u8], deadline: Deadline) -> Result<(), Error> {
-        self.here()?;
-        self.board.ping(payload, deadline)
-    }
-
-    fn link_stats(&self) -> LinkStats {
-        self.board.link_stats()
-    }
-
-    fn cancel_handle(&self) -> CancelHandle {
-        self.board.cancel_handle()
+        self.before()?;
+        board.acquire(plan, sink, deadline)
     }
 }
 
@@ -124,7 +85,8 @@ fn boards(copies: u32, at: (u32, u32), mishap: Mishap) -> Vec<Box<dyn Device>> {
             let options = SimOptions { profile: "ideal".into(), copy, ..SimOptions::default() };
             let board = open_sim(&options, Deadline::after_secs(10)).unwrap();
             let mishap = (copy + 1 == copies).then_some(mishap);
-            Box::new(Midway { board, at, mishap, loads: 0, acquired: 0, gone: false })
+            let hook = Midway { at, mishap, loads: 0, acquired: 0, gone: false };
+            Box::new(Hooked::new(Box::new(board), hook))
         })
         .collect()
 }

@@ -132,7 +132,7 @@ fn a_drive_far_from_nominal_is_named() {
 #[test]
 fn a_dead_or_weak_noise_generator_is_named() {
     for (cell, part) in [(3, 0.0), (6, 0.8), (0, 1.2)] {
-        let mut device = Rigged::new("sim:profile=rev-b,seed=5", Rig::Noise(cell, part));
+        let mut device = Rigged::open("sim:profile=rev-b,seed=5", Rig::Noise(cell, part));
         let error = calibrate(&mut device, &CalibrateOptions::at(NOW), &Quiet).unwrap_err();
         let CalibrateError::BadBoard { findings } = error else { panic!("{error}") };
         let [Finding::Noise { cell: found, ratio, .. }] = findings[..] else {
@@ -147,19 +147,19 @@ fn a_dead_or_weak_noise_generator_is_named() {
 fn a_device_that_goes_or_is_cancelled_gives_no_calibration() {
     let options = CalibrateOptions::at(NOW);
     for at in [0, 17, 100] {
-        let mut device = Rigged::new("sim:profile=rev-a", Rig::Disconnects(at));
+        let mut device = Rigged::open("sim:profile=rev-a", Rig::Disconnects(at));
         let error = calibrate(&mut device, &options, &Quiet).unwrap_err();
         let gone = matches!(error, CalibrateError::Device(Error::Disconnected { .. }));
-        assert!(gone && device.acquisitions == at, "{error}");
-        let mut device = Rigged::new("sim:profile=rev-a", Rig::Cancelled(at));
+        assert!(gone && device.hook.acquisitions == at, "{error}");
+        let mut device = Rigged::open("sim:profile=rev-a", Rig::Cancelled(at));
         let error = calibrate(&mut device, &options, &Quiet).unwrap_err();
         assert!(matches!(error, CalibrateError::Device(Error::Cancelled)), "{error}");
     }
     // The last acquisition of all is that of the noise.
-    let mut device = Rigged::new("sim:profile=rev-a", Rig::Disconnects(usize::MAX));
+    let mut device = Rigged::open("sim:profile=rev-a", Rig::Disconnects(usize::MAX));
     calibrate(&mut device, &options, &Quiet).unwrap();
-    let last = device.acquisitions - 1;
-    let mut device = Rigged::new("sim:profile=rev-a", Rig::Disconnects(last));
+    let last = device.hook.acquisitions - 1;
+    let mut device = Rigged::open("sim:profile=rev-a", Rig::Disconnects(last));
     let error = calibrate(&mut device, &options, &Quiet).unwrap_err();
     assert!(matches!(error, CalibrateError::Device(Error::Disconnected { .. })), "{error}");
 }
