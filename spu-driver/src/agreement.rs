@@ -17,8 +17,9 @@
 use ndarray::Array2;
 
 use crate::invert::Inversion;
-use crate::linalg::affine_distance;
+use crate::linalg::{affine_distance, mean};
 use crate::plan::InversionPlan;
+use crate::timing::over_all_lags;
 
 /// −ln 1e-7: of runs of ten comparisons one in a million raises a false alarm.
 const EXPONENT: f64 = 16.1;
@@ -43,9 +44,7 @@ impl Noise {
         let (mut sum, mut square, mut largest) = (0.0, 0.0, 0.0_f64);
         for (k, first) in rho.iter().enumerate() {
             for second in &rho[k..] {
-                // Lag 0 counts once, every other lag on both sides.
-                let lags: f64 = first.iter().zip(second).skip(1).map(|(x, y)| x * y).sum();
-                let weight = 2.0 * 2.0_f64.mul_add(lags, 1.0);
+                let weight = 2.0 * over_all_lags(first, second);
                 sum += weight;
                 square += weight * weight;
                 largest = largest.max(weight);
@@ -102,11 +101,6 @@ pub(crate) fn repeats(before: &Inversion, after: &Inversion) -> Option<Apart> {
     let kept = (before.kept as f64, after.kept as f64);
     let limit = Noise::of(&before.plan).sound_limit(kept)?;
     Some(Apart { distance: affine_distance(&before.inverse, &after.inverse), limit })
-}
-
-fn mean(matrices: &[Array2<f64>]) -> Array2<f64> {
-    let first = matrices[0].clone();
-    matrices[1..].iter().fold(first, |sum, matrix| sum + matrix) / matrices.len() as f64
 }
 
 #[cfg(all(test, feature = "sim"))]

@@ -86,6 +86,12 @@ pub fn frobenius(a: &ArrayRef2<f64>) -> f64 {
     a.iter().fold(0.0, |sum: f64, x| x.mul_add(*x, sum)).sqrt()
 }
 
+/// Mean of matrices of one shape, of which there is at least one.
+pub(crate) fn mean<'m>(matrices: impl IntoIterator<Item = &'m Array2<f64>>) -> Array2<f64> {
+    let all: Vec<&Array2<f64>> = matrices.into_iter().collect();
+    all[1..].iter().fold(all[0].clone(), |sum, matrix| sum + *matrix) / all.len() as f64
+}
+
 /// Relative Frobenius distance `‖a − b‖ / ‖b‖`.
 pub fn relative_error(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
     count(a.len());

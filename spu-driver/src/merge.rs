@@ -5,7 +5,7 @@ use spu_protocol::code::Ticks;
 
 use crate::device::Outcome;
 use crate::invert::{Inversion, Partial};
-use crate::linalg::frobenius;
+use crate::linalg::{frobenius, mean};
 use crate::stats::Replicates;
 use crate::systematic::Systematic;
 
@@ -15,11 +15,7 @@ pub(crate) fn merge(mut members: Vec<Inversion>) -> Inversion {
         return members.swap_remove(0);
     }
     let count = members.len() as f64;
-    let mean = |of: &dyn Fn(&Inversion) -> Array2<f64>| -> Array2<f64> {
-        let first = of(&members[0]);
-        members[1..].iter().fold(first, |sum, member| sum + of(member)) / count
-    };
-    let inverse = mean(&|member| member.inverse.clone());
+    let inverse = mean(members.iter().map(|member| &member.inverse));
     let systematic =
         Systematic::mean_of(&members.iter().map(|member| &member.systematic).collect::<Vec<_>>());
     let replicates =

@@ -19,6 +19,12 @@ pub fn noise_seeds(seed: u64, copy: u32, cells: usize) -> Vec<SeedWords> {
         .collect()
 }
 
+/// Seed of one of several reads of an operation, by its number: the first has the operation's own, and
+/// steps of an odd constant visit every seed, so that small seeds and small numbers do not meet.
+pub(crate) fn seed_of_read(seed: u64, read: u64) -> u64 {
+    seed.wrapping_add(read.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@
 use ndarray::Array2;
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
+use crate::linalg::mean;
+
 /// Confidence level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -44,13 +46,8 @@ impl Replicates {
     /// all of them have are left out.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {
         let batches = all.iter().map(|one| one.len()).min().unwrap_or(0);
-        let mean = |batch: usize| {
-            let sum = all[1..]
-                .iter()
-                .fold(all[0].values[batch].clone(), |sum, one| sum + &one.values[batch]);
-            sum / all.len() as f64
-        };
-        Self { values: (0..batches).map(mean).collect() }
+        let values = (0..batches).map(|batch| mean(all.iter().map(|one| &one.values[batch])));
+        Self { values: values.collect() }
     }
 
     /// Number of batches.

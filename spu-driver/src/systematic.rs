@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::board_model::{BoardModel, MeasuredBoard};
 use crate::device::{Moments, pair_index};
 use crate::invert::{Inversion, OperationError};
-use crate::linalg::{product, solve};
+use crate::linalg::{mean, product, solve};
 use crate::matrix::SpdMatrix;
 use crate::plan::InversionPlan;
 use crate::readout::ReadOut;
@@ -44,13 +44,9 @@ impl Systematic {
 
     /// That of the mean of several programmings of one board: the same draws are behind all of them.
     pub(crate) fn mean_of(all: &[&Self]) -> Self {
-        let count = all.len() as f64;
         let draws = all.iter().map(|one| one.shifts.len()).min().unwrap_or(0);
-        let mean = |of: &dyn Fn(&Self) -> &Array2<f64>| -> Array2<f64> {
-            all[1..].iter().fold(of(all[0]).clone(), |sum, one| sum + of(one)) / count
-        };
-        let shifts = (0..draws).map(|draw| mean(&|one| &one.shifts[draw])).collect();
-        Self::new(mean(&|one| &one.quantisation), shifts)
+        let shifts = (0..draws).map(|draw| mean(all.iter().map(|one| &one.shifts[draw])));
+        Self::new(mean(all.iter().map(|one| &one.quantisation)), shifts.collect())
     }
 
     /// Those of `result`, which came from these moments, extrapolated if so, in the coordinates that `basis`

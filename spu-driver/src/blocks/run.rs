@@ -26,13 +26,12 @@ use crate::ensemble::{Verdict, compare};
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress};
 use crate::linalg::flops::counted;
-use crate::linalg::{frobenius, relative_error};
+use crate::linalg::{frobenius, mean, relative_error};
 use crate::matrix::SpdMatrix;
 use crate::plan::Budget;
 use crate::route::{RouteChoice, choose_route, exact_inverse, invert_by};
+use crate::seeds::seed_of_read;
 
-/// Odd and irrational-looking: steps of it visit every seed.
-const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 /// What the leaves gave.
 #[derive(Default)]
 pub(super) struct Done {
@@ -134,7 +133,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
         progress: &dyn Progress,
     ) -> Vec<Tried> {
         let boards = &mut *self.boards;
-        let seed = boards.options.seed.wrapping_add(boards.reads.wrapping_mul(SEED_STEP));
+        let seed = seed_of_read(boards.options.seed, boards.reads);
         boards.reads += 1;
         let takes_part: Vec<bool> =
             (0..boards.devices.len()).map(|copy| boards.takes_part(copy)).collect();
@@ -368,15 +367,6 @@ fn is_of_the_board(trouble: &Trouble) -> bool {
         ),
         Trouble::Operation(_) => false,
     }
-}
-
-fn mean<'m>(matrices: impl Iterator<Item = &'m Array2<f64>>) -> Array2<f64> {
-    let all: Vec<&Array2<f64>> = matrices.collect();
-    let mut sum = Array2::zeros(all[0].dim());
-    for matrix in &all {
-        sum += *matrix;
-    }
-    sum / all.len() as f64
 }
 
 /// Progress of one leaf as a part of the whole.

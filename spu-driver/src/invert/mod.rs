@@ -20,6 +20,7 @@ use crate::matrix::SpdMatrix;
 use crate::plan::{Budget, InversionPlan, Settle};
 use crate::readout::ReadOut;
 use crate::route::{Basis, Taken};
+use crate::scaling::Scaling;
 use crate::stats::Replicates;
 use crate::systematic::Systematic;
 use crate::timing::TimeLaw;
@@ -188,15 +189,8 @@ pub fn invert(
     progress: &dyn Progress,
 ) -> Result<Inversion, OperationError> {
     let started = Instant::now();
-    let info = device.info();
-    let model = options.model(info)?;
-    let members = options.programmings.get();
-    let (plans, planning_flops) =
-        counted(|| InversionPlan::ensemble(a, info, &model, &options.budget, members));
-    let mut plans = plans?;
-    for plan in &mut plans {
-        plan.settling = options.settle;
-    }
+    let (plans, planning_flops) = counted(|| options.plans(a, device.info(), &Scaling::ALL));
+    let plans = plans?;
     let planning = started.elapsed();
     let (result, read_out_flops) =
         counted(|| invert_planned(device, a, plans, &Basis::default(), options, progress));
@@ -274,6 +268,21 @@ pub(crate) fn invert_planned(
 }
 
 impl InvertOptions {
+    /// Plans `a` on a board as these options have it; only these scalings are tried.
+    pub(crate) fn plans(
+        &self,
+        a: &SpdMatrix,
+        info: &BoardInfo,
+        scalings: &[Scaling],
+    ) -> Result<Vec<InversionPlan>, Error> {
+        let (model, members) = (self.model(info)?, self.programmings.get());
+        let mut plans = InversionPlan::ensemble(a, info, &model, &self.budget, members, scalings)?;
+        for plan in &mut plans {
+            plan.settling = self.settle;
+        }
+        Ok(plans)
+    }
+
     /// The values of this board: measured ones, or else the nominal ones.
     pub(crate) fn model(&self, info: &BoardInfo) -> Result<BoardModel, Error> {
         let board = self.board(info)?;

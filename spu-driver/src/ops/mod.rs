@@ -12,12 +12,11 @@ pub mod trim;
 use crate::board_model::BoardModel;
 use crate::invert::{InvertOptions, Progress};
 use crate::model::CellModel;
+use crate::seeds::seed_of_read;
 
 /// The options of the k-th read of an operation: noise of its own.
 fn fork(options: &InvertOptions, read: u64) -> InvertOptions {
-    // An odd constant, so that small seeds of a user and small numbers of reads do not meet.
-    let seed = options.seed.wrapping_add(read.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    InvertOptions { seed, ..options.clone() }
+    InvertOptions { seed: seed_of_read(options.seed, read), ..options.clone() }
 }
 
 /// The board with the mean R and L in every cell.

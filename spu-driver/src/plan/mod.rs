@@ -119,20 +119,11 @@ impl InversionPlan {
     /// off by the square of one's error (Aifer et al. 2024, arXiv 2401.16231). The budget is divided among
     /// them.
     ///
+    /// Only these scalings are tried.
+    ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn ensemble(
-        a: &SpdMatrix,
-        info: &BoardInfo,
-        model: &BoardModel,
-        budget: &Budget,
-        members: u32,
-    ) -> Result<Vec<Self>, Error> {
-        Self::ensemble_among(a, info, model, budget, members, &Scaling::ALL)
-    }
-
-    /// As [`ensemble`](Self::ensemble), with one of these scalings only.
-    pub(crate) fn ensemble_among(
+    pub(crate) fn ensemble(
         a: &SpdMatrix,
         info: &BoardInfo,
         model: &BoardModel,

@@ -11,7 +11,7 @@ use crate::invert::InvertOptions;
 use crate::linalg::flops::counted;
 use crate::linalg::large::contraction;
 use crate::linalg::tridiagonal::tridiagonalise_flops;
-use crate::linalg::{relative_error, solve};
+use crate::linalg::{mean, relative_error, solve};
 use crate::matrix::SpdMatrix;
 use crate::plan::InversionPlan;
 use crate::scaling::Scaling;
@@ -70,19 +70,7 @@ impl RoutePlan {
             Route::Scaled => &[Scaling::UnitDiagonal, Scaling::Perron, Scaling::Resolvent],
             Route::Tridiagonal | Route::Splitting => &Scaling::ALL,
         };
-        let model = options.model(info)?;
-        let members = options.programmings.get();
-        let mut plans = InversionPlan::ensemble_among(
-            &on_board,
-            info,
-            &model,
-            &options.budget,
-            members,
-            scalings,
-        )?;
-        for plan in &mut plans {
-            plan.settling = options.settle;
-        }
+        let plans = options.plans(&on_board, info, scalings)?;
         let programmed = basis.restore(&programmed_inverse(&plans));
         let n = a.n();
         let ratio = n as f64 / plans.iter().map(|plan| plan.effective).sum::<f64>();
@@ -296,11 +284,8 @@ pub fn choose_route(
 
 /// The mean of what several programmings would give without noise.
 fn programmed_inverse(plans: &[InversionPlan]) -> Array2<f64> {
-    let mut sum = plans[0].programmed_inverse();
-    for plan in &plans[1..] {
-        sum += &plan.programmed_inverse();
-    }
-    sum / plans.len() as f64
+    let all: Vec<Array2<f64>> = plans.iter().map(InversionPlan::programmed_inverse).collect();
+    mean(&all)
 }
 
 /// A⁻¹, digital: for predictions.

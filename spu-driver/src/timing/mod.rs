@@ -16,6 +16,13 @@ use crate::plan::{Budget, DEFAULT_SAMPLES};
 /// Part of the information of undecimated sampling that decimation may give away.
 const DECIMATION_LOSS: f64 = 0.05;
 
+/// Sum of the products of two autocorrelations over all lags, from their values at lags 0, 1, 2 …: lag 0
+/// counts once, every other lag on both sides.
+pub(crate) fn over_all_lags(first: &[f64], second: &[f64]) -> f64 {
+    let later: f64 = first.iter().zip(second).skip(1).map(|(a, b)| a * b).sum();
+    2.0_f64.mul_add(later, 1.0)
+}
+
 /// How a board is sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timing {
@@ -87,9 +94,7 @@ impl ErrorLaw {
         for k in 0..n {
             for l in 0..n {
                 count(2 * rho[k].len().min(rho[l].len()));
-                // Lag 0 counts once, every other lag on both sides.
-                let lags: f64 = rho[k].iter().zip(&rho[l]).skip(1).map(|(a, b)| a * b).sum();
-                correlated += self.weights[k * n + l] * 2.0_f64.mul_add(lags, 1.0);
+                correlated += self.weights[k * n + l] * over_all_lags(&rho[k], &rho[l]);
                 independent += self.weights[k * n + l];
             }
         }
