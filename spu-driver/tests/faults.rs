@@ -132,6 +132,16 @@ fn a_silent_device_times_out() {
     assert!(link.set(|fake| fake.received.len()) >= 2, "hello is sent again");
 }
 
+/// As many times as a request is sent in all are not enough: the device may still be starting.
+#[test]
+fn a_device_that_starts_late_is_found() {
+    let link = FakeLink::new();
+    link.rule(5, is(Opcode::Hello), |_| Fate::Drop);
+    let mut device = Client::open(link.clone(), "fake", Deadline::after_secs(30)).unwrap();
+    device.ping(b"x", soon()).unwrap();
+    assert_eq!(link.set(|fake| count(Opcode::Hello, &fake.received)), 6);
+}
+
 #[test]
 fn a_babbling_device_times_out() {
     for byte in [0, 1, 0xff] {

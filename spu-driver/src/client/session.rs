@@ -19,7 +19,8 @@ use crate::error::Error;
 use crate::link::{Link, LinkStats};
 use crate::time::now;
 
-/// Times that a request is sent again; after the last, the reply is waited for until the deadline.
+/// Times that a request is sent again within a session; after the last, the reply is waited for until the
+/// deadline.
 const RETRIES: u32 = 4;
 /// Wait before a request is first sent again; doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -123,7 +124,9 @@ impl<L: Link> Session<L> {
         // Ends a frame that an earlier program may have left unfinished.
         self.wire.write(&[DELIMITER], deadline)?;
         let mut wait = FIRST_WAIT;
-        for attempt in 0..=RETRIES {
+        // Until the deadline, since a device that restarts meanwhile never saw the earlier ones. The wait
+        // doubles each time, so that it gets longer than the slowest device takes to answer.
+        while !deadline.passed() {
             // Each try has its own nonce: a reply to an earlier one would name a session that the
             // later one has already ended.
             let random = || RandomState::new().hash_one(self.sequence);
@@ -136,7 +139,7 @@ impl<L: Link> Session<L> {
             };
             let len = self.prepare(Opcode::Hello, &[bytemuck::bytes_of(&hello)])?;
             self.send(len, deadline)?;
-            let until = if attempt < RETRIES { deadline.within(wait) } else { deadline };
+            let until = deadline.within(wait);
             wait *= 2;
             match self.hello_reply(nonce, until).map_err(|error| self.busy(error))? {
                 Some(hello) => {
@@ -151,7 +154,6 @@ impl<L: Link> Session<L> {
                     self.wire.stats.sessions += 1;
                     return Ok(hello);
                 }
-                None if deadline.passed() => break,
                 None => tracing::debug!(link = %self.wire.link.describe(), "no answer to hello"),
             }
         }
