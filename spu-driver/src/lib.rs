@@ -45,7 +45,7 @@ mod spd;
 mod spread;
 pub mod stats;
 pub mod systematic;
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod testing;
 pub mod time;
 mod timing;

@@ -309,5 +309,5 @@ pub fn invert_blocks(
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;

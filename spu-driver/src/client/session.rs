@@ -141,21 +141,21 @@ impl<L: Link> Session<L> {
             self.send(len, deadline)?;
             let until = deadline.within(wait);
             wait *= 2;
-            match self.hello_reply(nonce, until).map_err(|error| self.busy(error))? {
-                Some(hello) => {
-                    check_version(&hello)?;
-                    if hello.session == 0 {
-                        return Err(Error::Corrupt { what: "session 0 was opened".into() });
-                    }
-                    self.id = hello.session;
-                    self.sequence = 0;
-                    self.last_event = None;
-                    self.past_events = 0;
-                    self.wire.stats.sessions += 1;
-                    return Ok(hello);
-                }
-                None => tracing::debug!(link = %self.wire.link.describe(), "no answer to hello"),
+            let reply = self.hello_reply(nonce, until).map_err(|error| self.busy(error))?;
+            let Some(hello) = reply else {
+                tracing::debug!(link = %self.wire.link.describe(), "no answer to hello");
+                continue;
+            };
+            check_version(&hello)?;
+            if hello.session == 0 {
+                return Err(Error::Corrupt { what: "session 0 was opened".into() });
             }
+            self.id = hello.session;
+            self.sequence = 0;
+            self.last_event = None;
+            self.past_events = 0;
+            self.wire.stats.sessions += 1;
+            return Ok(hello);
         }
         self.receiver.drain(&mut self.wire)?;
         Err(deadline.timeout(OP))

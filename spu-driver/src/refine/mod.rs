@@ -309,5 +309,5 @@ impl<'a> Iteration<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;

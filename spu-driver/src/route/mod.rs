@@ -194,5 +194,5 @@ pub fn invert_by(
     Ok(result)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -1,6 +1,5 @@
 //! Matrices, options and devices that unit tests share.
 
-#[cfg(feature = "sim")]
 pub(crate) mod hooked;
 
 use std::sync::Arc;
@@ -41,7 +40,6 @@ pub(crate) fn effective(samples: u64, seed: u64) -> InvertOptions {
 }
 
 /// What a quick calibration says of this board.
-#[cfg(feature = "sim")]
 pub(crate) fn calibrated(uri: &str) -> Arc<MeasuredBoards> {
     let mut device = crate::open(uri).expect("opens");
     let options = crate::calibrate::CalibrateOptions::at(1_700_000_000);
@@ -51,7 +49,6 @@ pub(crate) fn calibrated(uri: &str) -> Arc<MeasuredBoards> {
 }
 
 /// The values that the parts of a simulated board have.
-#[cfg(feature = "sim")]
 pub(crate) fn true_model(profile: &str, seed: u64, info: &BoardInfo) -> BoardModel {
     let profile = spu_sim::Profile::named(profile).expect("a profile");
     let parts = spu_sim::analog::Parts::draw(&profile, seed, 0);

@@ -413,5 +413,5 @@ fn effective(read: &Inversion) -> f64 {
     read.kept as f64 * n * (n + 1.0) / sum
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -376,5 +376,5 @@ impl BoardLaw {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -351,5 +351,5 @@ fn divided(k: &ndarray::ArrayRef2<f64>, z: &ndarray::ArrayRef2<f64>) -> Array2<f
     solve(&z.t(), &k.t()).reversed_axes()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sim"))]
 mod tests;
