@@ -27,11 +27,11 @@ fn known(info: &BoardInfo, profile: &str, seed: u64) -> BoardModel {
     let bank = |elements: &[f64], bits: u8| elements[..usize::from(bits)].to_vec();
     BoardModel {
         cells: cells.collect(),
-        selves: parts.self_farad[..info.cells]
+        selves: parts.self_elements[..info.cells]
             .iter()
             .map(|e| bank(e, info.raw.self_bits))
             .collect(),
-        couplings: parts.coupling_farad[..info.couplings]
+        couplings: parts.coupling_elements[..info.couplings]
             .iter()
             .map(|e| bank(e, info.raw.coupling_bits))
             .collect(),

@@ -82,8 +82,11 @@ impl Identity {
             BoardKind::from_u16(info.kind).is_some() && (1..=MAX_CELLS).contains(&cells),
             regs::BOARD,
         )?;
+        // Storage banks are of RC boards, each of which has them.
+        let storage = if info.kind == BoardKind::Rc as u16 { 1..=15 } else { 0..=0 };
         expect(
-            (1..=15).contains(&info.self_bits) && (1..=15).contains(&info.coupling_bits),
+            storage.contains(&info.storage_bits)
+                && (1..=15).contains(&info.self_bits) && (1..=15).contains(&info.coupling_bits),
             regs::BANKS,
         )?;
         // A frame is a tick: one sample of each cell.
@@ -159,7 +162,8 @@ fn info(words: &Words, firmware: [u16; 3]) -> InfoReply {
         r_spread: words.real(regs::R_SPREAD),
         l_spread: words.real(regs::L_SPREAD),
         report: 0,
-        reserved: 0,
+        storage_bits: octet(BANKS, banks::STORAGE_BITS_SHIFT),
+        reserved: [0; 3],
     }
 }
 

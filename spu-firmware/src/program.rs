@@ -19,7 +19,7 @@ const _: () = assert!(MAX_WORDS >= MAX_COUPLINGS);
 /// Nothing is written to the board unless the whole program is valid. Refuses with
 /// [`ErrorCode::BadPayload`] (lengths or flags), [`ErrorCode::WrongBoard`] (kind or cells), and
 /// [`ErrorCode::OutOfRange`], detail: the code's index in the block's order (self terms,
-/// couplings, gains, biases, then cells with an all-zero seed).
+/// couplings, gains, biases, storage if there is any, then cells with an all-zero seed).
 pub(crate) fn load(
     board: &mut impl Board,
     identity: &Identity,
@@ -30,7 +30,8 @@ pub(crate) fn load(
     if header.kind != identity.info.kind || header.cells != identity.info.cells {
         return Err(ErrorCode::WrongBoard.into());
     }
-    if header.flags & !(LoadHeader::RESEED | LoadHeader::DISCHARGE) != 0 {
+    let stored = header.flags & LoadHeader::STORAGE != 0;
+    if header.flags & !LoadHeader::FLAGS != 0 || stored != (identity.info.storage_bits > 0) {
         return Err(ErrorCode::BadPayload.into());
     }
     let mut program = LoadView::parse(payload).ok_or(ErrorCode::BadPayload)?;
@@ -84,10 +85,15 @@ fn out_of_range(program: &LoadView, identity: &Identity) -> Option<usize> {
     let biases = head(&program.bias_codes, cells)
         .iter()
         .map(|code| (bias_max.saturating_neg()..=bias_max).contains(&code.0));
+    let storage_max = largest(identity.info.storage_bits);
+    let stored = if identity.info.storage_bits > 0 { cells } else { 0 };
+    let storage = head(&program.storage_codes, stored)
+        .iter()
+        .map(|code| (0..=storage_max).contains(&code.0));
     let seeded = program.header.flags & LoadHeader::RESEED != 0;
     // xoshiro never leaves the all-zero state.
     let seeds = head(&program.seeds, cells).iter().map(|seed| !seeded || *seed != [0; 4]);
-    selves.chain(pairs).chain(gains).chain(biases).chain(seeds).position(|holds| !holds)
+    selves.chain(pairs).chain(gains).chain(biases).chain(storage).chain(seeds).position(|holds| !holds)
 }
 
 /// Writes the program's registers, without making them active.
@@ -103,6 +109,10 @@ fn write(board: &mut impl Board, program: &LoadView) -> Result<(), BoardError> {
     put(board, regs::noise_gain(0), gains)?;
     let biases = head(&program.bias_codes, cells).iter().map(|code| signed(code.0));
     put(board, regs::bias(0), biases)?;
+    if program.header.flags & LoadHeader::STORAGE != 0 {
+        let storage = head(&program.storage_codes, cells).iter().map(|code| signed(code.0));
+        put(board, regs::storage(0), storage)?;
+    }
     if program.header.flags & LoadHeader::RESEED != 0 {
         let seeds = head(&program.seeds, cells).as_flattened().iter().copied();
         put(board, regs::noise_seed(0), seeds)?;
@@ -123,6 +133,10 @@ fn read_back(board: &mut impl Board, program: &mut LoadView) -> Result<(), Board
     get(board, regs::noise_gain(0), gains, |word| GainCode(word as u16))?;
     let biases = head_mut(&mut program.bias_codes, cells);
     get(board, regs::bias(0), biases, |word| DacCode(signed(word)))?;
+    if program.header.flags & LoadHeader::STORAGE != 0 {
+        let storage = head_mut(&mut program.storage_codes, cells);
+        get(board, regs::storage(0), storage, |word| CouplingCode(signed(word)))?;
+    }
     if program.header.flags & LoadHeader::RESEED != 0 {
         let seeds = head_mut(&mut program.seeds, cells).as_flattened_mut();
         board.read_regs(regs::noise_seed(0), seeds)?;

@@ -124,7 +124,7 @@ mod tests {
     fn only_what_the_board_has() {
         use Direction::{Read, Write};
         assert_eq!(bad(regs::MAGIC, 30, 8, Read), None);
-        assert_eq!(bad(regs::MAGIC, 31, 8, Read), Some(0x78));
+        assert_eq!(bad(regs::MAGIC, 32, 8, Read), Some(0x7C));
         assert_eq!(bad(regs::MAGIC, 1, 8, Write), Some(regs::MAGIC));
         assert_eq!(bad(regs::CALIBRATION_ID_LO, 2, 8, Write), None);
         assert_eq!(bad(regs::CALIBRATION_ID_LO, 3, 8, Write), Some(0x30));

@@ -161,7 +161,7 @@ fn registers_that_the_board_has_not_are_refused() {
     let bad = |address| Err((ErrorCode::BadAddress, address));
     for (address, count, wrong) in [
         (1, 1, 1),
-        (0x78, 1, 0x78),
+        (0x7C, 1, 0x7C),
         (regs::self_bank(3), 1, regs::self_bank(3)),
         (regs::self_bank(0), 4, regs::self_bank(3)),
         (regs::coupling_bank(0), 4, regs::coupling_bank(3)),
@@ -224,4 +224,51 @@ fn ticks_are_read_in_one_piece() {
     assert_eq!(bench.read_regs(regs::TICKS_LO, 2).unwrap(), [0x8000_0001, 5]);
     bench.fpga().ticks = 0x6_0000_0000;
     assert_eq!(bench.read_regs(regs::TICKS_HI, 1).unwrap(), [6], "not that of the last look");
+}
+
+/// A program of an RC board.
+fn rc_program(cells: u16) -> LoadView {
+    let mut view = LoadView { header: LoadHeader { kind: 2, ..program(cells).header }, ..program(cells) };
+    view.header.flags |= LoadHeader::STORAGE;
+    for (cell, code) in view.storage_codes[..usize::from(cells)].iter_mut().enumerate() {
+        *code = CouplingCode(255 - cell as i16);
+    }
+    view
+}
+
+#[test]
+fn storage_codes_reach_the_registers_and_come_back() {
+    for cells in [1, 3, 8] {
+        let mut bench = Bench::over(Fpga::new(cells, 12).rc());
+        let sent = rc_program(cells as u16);
+        assert_eq!(bench.load(&sent).unwrap(), sent);
+        for cell in 0..cells {
+            assert_eq!(bench.fpga().word(regs::storage(cell)), 255 - cell as u32);
+        }
+    }
+}
+
+#[test]
+fn storage_codes_are_for_boards_that_have_them_and_in_range() {
+    let refused = |bench: &mut Bench, sent: &LoadView, code, detail| {
+        bench.fpga().forget_writes();
+        assert_eq!(bench.load(sent), Err((code, detail)));
+        assert!(bench.fpga().writes.is_empty());
+    };
+    let mut bench = Bench::over(Fpga::new(8, 12).rc());
+    let mut bare = rc_program(8);
+    bare.header.flags &= !LoadHeader::STORAGE;
+    refused(&mut bench, &bare, ErrorCode::BadPayload, 0);
+    for (cell, code) in [(0, -1), (7, 256)] {
+        let mut beyond = rc_program(8);
+        beyond.storage_codes[cell] = CouplingCode(code);
+        refused(&mut bench, &beyond, ErrorCode::OutOfRange, 52 + cell as u16);
+    }
+    let mut unseeded = rc_program(8);
+    unseeded.seeds[2] = [0; 4];
+    refused(&mut bench, &unseeded, ErrorCode::OutOfRange, 62);
+
+    let mut stored = program(8);
+    stored.header.flags |= LoadHeader::STORAGE;
+    refused(&mut Bench::new(), &stored, ErrorCode::BadPayload, 0);
 }

@@ -28,7 +28,7 @@ fn memory_is_bounded() {
 /// new error asks for its own case. `None` for an error that is not the firmware's.
 fn provoke(code: ErrorCode) -> Option<common::Refused> {
     let mut bench = Bench::new();
-    let scratch = RegsRequest { address: 0x78, count: 1 };
+    let scratch = RegsRequest { address: 0x7C, count: 1 };
     match code {
         ErrorCode::UnknownOpcode => {
             let header = Header::new(Kind::Request, 0x0FFF, bench.session, bench.sequence + 1, 0);

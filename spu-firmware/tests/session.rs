@@ -229,6 +229,8 @@ fn a_board_without_its_gateware_is_told_apart() {
         (regs::BOARD, 1 | 9 << 16),
         (regs::BANKS, 0),
         (regs::BANKS, 16 | 4 << 8),
+        // Storage banks of an RLC board; an RC board without.
+        (regs::BANKS, 4 | 4 << 8 | 8 << 24),
         (regs::CONVERTERS, 0),
         (regs::CONVERTERS, 0x0E | 17 << 8 | 16 << 16 | 1 << 28),
         (regs::CONVERTERS, 0x0E | 12 << 8 | 12 << 16 | 1 << 24 | 1 << 28),

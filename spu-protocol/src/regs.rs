@@ -117,7 +117,7 @@ pub const MAGIC_VALUE: u32 = 0x5350_5546;
 /// Version of this register map. Read only.
 pub const MAP_VERSION: u16 = 0x0004;
 /// Value of [`MAP_VERSION`].
-pub const MAP_VERSION_VALUE: u32 = 0x0001_0000;
+pub const MAP_VERSION_VALUE: u32 = 0x0001_0001;
 
 /// Identity of the gateware's build. Read only.
 pub const GATEWARE_ID: u16 = 0x0008;
@@ -163,13 +163,13 @@ pub const NOISE_RMS: u16 = 0x0040;
 /// Nominal parallel resistance of a cell, in ohms, binary32. Read only.
 pub const R_OHM: u16 = 0x0044;
 
-/// Nominal inductance of a cell, in henries, binary32. Read only.
+/// Nominal inductance of a cell, in henries (RC: 0), binary32. Read only.
 pub const L_HENRY: u16 = 0x0048;
 
-/// Nominal self-term bank LSB, in farads, binary32. Read only.
+/// Nominal self-term bank LSB, in farads (RC: in siemens), binary32. Read only.
 pub const SELF_LSB_FARAD: u16 = 0x004C;
 
-/// Nominal coupling bank LSB, in farads, binary32. Read only.
+/// Nominal coupling bank LSB, in farads (RC: in siemens), binary32. Read only.
 pub const COUPLING_LSB_FARAD: u16 = 0x0050;
 
 /// Nominal stray capacitance of a cell to ground, in farads, binary32. Read only.
@@ -198,6 +198,9 @@ pub const L_SPREAD: u16 = 0x0070;
 
 /// Largest sustained rate of raw frames, per second; 0: sample clock. Read only.
 pub const STREAM_FRAMES_PER_S: u16 = 0x0074;
+
+/// Nominal storage bank LSB, in farads (RC only), binary32. Read only.
+pub const STORAGE_LSB_FARAD: u16 = 0x0078;
 
 /// Free words for bus tests.
 pub const fn scratch(index: usize) -> u16 {
@@ -280,7 +283,7 @@ pub const fn bias(index: usize) -> u16 {
 /// Elements of [`bias`] in the map.
 pub const BIAS_LEN: usize = 64;
 
-/// Reserved: storage capacitor code of later kinds.
+/// Storage bank code, unsigned (RC: the capacitance of the cell).
 pub const fn storage(index: usize) -> u16 {
     debug_assert!(index < STORAGE_LEN);
     0x1200 + 4 * index as u16
@@ -438,6 +441,10 @@ pub mod banks {
     pub const COUPLING_BITS_MASK: u32 = 0xFF;
     /// Couplings have a sign.
     pub const COUPLING_SIGNED: u32 = 1 << 16;
+    /// Lowest bit of `storage_bits`: Bits of a storage bank; 0 where the kind has none.
+    pub const STORAGE_BITS_SHIFT: u32 = 24;
+    /// Unshifted mask of `storage_bits`.
+    pub const STORAGE_BITS_MASK: u32 = 0xFF;
 }
 
 /// Fields of [`CONVERTERS`].
@@ -573,7 +580,7 @@ pub static MAP: &[Register] = &[
         stride: 4,
         extent: Extent::Fixed,
         access: Access::Ro,
-        reset: 0x0001_0000,
+        reset: 0x0001_0001,
         fields: &[
             Field {
                 name: text("minor"),
@@ -649,6 +656,12 @@ pub static MAP: &[Register] = &[
                 shift: 16,
                 width: 1,
                 doc: text("Couplings have a sign."),
+            },
+            Field {
+                name: text("storage_bits"),
+                shift: 24,
+                width: 8,
+                doc: text("Bits of a storage bank; 0 where the kind has none."),
             },
         ],
         mcu: false,
@@ -815,7 +828,7 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Nominal inductance of a cell, in henries, binary32"),
+        doc: text("Nominal inductance of a cell, in henries (RC: 0), binary32"),
     },
     Register {
         name: text("SELF_LSB_FARAD"),
@@ -827,7 +840,7 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Nominal self-term bank LSB, in farads, binary32"),
+        doc: text("Nominal self-term bank LSB, in farads (RC: in siemens), binary32"),
     },
     Register {
         name: text("COUPLING_LSB_FARAD"),
@@ -839,7 +852,7 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Nominal coupling bank LSB, in farads, binary32"),
+        doc: text("Nominal coupling bank LSB, in farads (RC: in siemens), binary32"),
     },
     Register {
         name: text("STRAY_FARAD"),
@@ -948,6 +961,18 @@ pub static MAP: &[Register] = &[
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
         doc: text("Largest sustained rate of raw frames, per second; 0: sample clock"),
+    },
+    Register {
+        name: text("STORAGE_LSB_FARAD"),
+        address: 0x0078,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Ro,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Nominal storage bank LSB, in farads (RC only), binary32"),
     },
     Register {
         name: text("SCRATCH"),
@@ -1248,7 +1273,7 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
-        doc: text("Reserved: storage capacitor code of later kinds"),
+        doc: text("Storage bank code, unsigned (RC: the capacitance of the cell)"),
     },
     Register {
         name: text("INITIAL"),

@@ -1,6 +1,7 @@
 //! Board profiles: nominal values, spreads, units and provenance, read from TOML.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -11,12 +12,13 @@ use crate::error::ProfileError;
 use crate::nonideality::NonIdeality;
 
 /// Names of the profiles that come with the simulator.
-pub const NAMES: [&str; 3] = ["ideal", "rev-a", "rev-b"];
+pub const NAMES: [&str; 4] = ["ideal", "rev-a", "rev-b", "rc-8"];
 
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 4] = [
     (NAMES[0], include_str!("../../hardware/profiles/ideal.toml")),
     (NAMES[1], include_str!("../../hardware/profiles/rev-a.toml")),
     (NAMES[2], include_str!("../../hardware/profiles/rev-b.toml")),
+    (NAMES[3], include_str!("../../hardware/profiles/rc-8.toml")),
 ];
 
 /// Most characters of a profile's name: it is stored in four registers.
@@ -88,8 +90,20 @@ pub struct Profile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// RLC cells with capacitive couplings.
+    /// RLC cells with capacitive couplings: self terms and couplings are capacitances.
     Rlc,
+    /// RC cells with resistive couplings: self terms and couplings are conductances, and each cell's
+    /// capacitance is a bank of its own.
+    Rc,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rlc => "rlc",
+            Self::Rc => "rc",
+        })
+    }
 }
 
 /// Clocks of a board.
@@ -106,26 +120,39 @@ pub struct Clock {
 pub struct Cell {
     /// Parallel resistance, in ohms.
     pub r: Quantity,
-    /// Parallel inductance, in henries.
-    pub l: Quantity,
+    /// Parallel inductance, in henries; of RLC boards.
+    pub l: Option<Quantity>,
     /// Stray capacitance to ground, in farads.
     pub stray: Quantity,
 }
 
-/// Switched capacitor banks: element k of a bank has 2ᵏ LSB.
+/// Switched banks: element k of a bank has 2ᵏ LSB. They hold capacitors on RLC boards, and
+/// conductances on RC boards, whose storage banks hold capacitors.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Banks {
     /// Bits of a self-term bank.
     pub self_bits: Count,
-    /// LSB of a self-term bank, in farads; its spread is that of each element.
+    /// LSB of a self-term bank, in farads or siemens; its spread is that of each element.
     pub self_lsb: Quantity,
     /// Bits of a coupling bank, without sign.
     pub coupling_bits: Count,
-    /// LSB of a coupling bank, in farads; its spread is that of each element.
+    /// LSB of a coupling bank, in farads or siemens; its spread is that of each element.
     pub coupling_lsb: Quantity,
     /// Couplings can be cross-connected: negative codes.
     pub coupling_signed: bool,
+    /// Storage banks; of RC boards.
+    pub storage: Option<Storage>,
+}
+
+/// Storage banks: the capacitance of each cell.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Bits.
+    pub bits: Count,
+    /// LSB, in farads; its spread is that of each element.
+    pub lsb: Quantity,
 }
 
 /// Noise and bias DAC, one of each per cell.
@@ -169,11 +196,19 @@ pub struct Capture {
 }
 
 impl Profile {
-    /// A profile that comes with the simulator.
+    /// A profile that comes with the simulator: one of [`NAMES`], or `rc-N`, that is `rc-8` with N
+    /// cells, 1 to [`MAX_CELLS`].
     ///
     /// # Errors
     /// [`ProfileError::Unknown`] if there is none of this name.
     pub fn named(name: &str) -> Result<Self, ProfileError> {
+        let fewer = name.strip_prefix("rc-").and_then(|cells| cells.parse::<u32>().ok());
+        if let Some(cells) = fewer.filter(|cells| (1..MAX_CELLS as u32).contains(cells)) {
+            let mut profile = Self::named("rc-8")?;
+            profile.name = format!("rc-{cells}");
+            profile.cells.value = cells;
+            return Ok(profile);
+        }
         let (name, text) = SHIPPED
             .into_iter()
             .find(|(known, _)| *known == name)
@@ -216,10 +251,17 @@ impl Profile {
                 NonIdeality::BankTolerance => {
                     self.banks.self_lsb.spread = 0.0;
                     self.banks.coupling_lsb.spread = 0.0;
+                    if let Some(storage) = &mut self.banks.storage {
+                        storage.lsb.spread = 0.0;
+                    }
                 }
                 NonIdeality::DriveMismatch => self.drive.full_scale.spread = 0.0,
                 NonIdeality::RTolerance => self.cell.r.spread = 0.0,
-                NonIdeality::LTolerance => self.cell.l.spread = 0.0,
+                NonIdeality::LTolerance => {
+                    if let Some(l) = &mut self.cell.l {
+                        l.spread = 0.0;
+                    }
+                }
                 NonIdeality::Stray => {
                     self.cell.stray.value = 0.0;
                     self.cell.stray.spread = 0.0;
@@ -279,6 +321,11 @@ impl Profile {
         self.banks.coupling_bits.value as u8
     }
 
+    /// Bits of a storage bank; 0 where there is none.
+    pub fn storage_bits(&self) -> u8 {
+        self.banks.storage.as_ref().map_or(0, |storage| storage.bits.value as u8)
+    }
+
     fn check(&self) -> Result<(), ProfileError> {
         let field = |field: &str, why: String| {
             Err(ProfileError::Field { file: None, field: field.to_owned(), why })
@@ -287,7 +334,18 @@ impl Profile {
         if !fits {
             return field("name", format!("must be 1 to {MAX_NAME} ASCII characters"));
         }
+        let parts = [
+            ("cell.l", self.cell.l.is_some(), self.kind == Kind::Rlc),
+            ("banks.storage", self.banks.storage.is_some(), self.kind == Kind::Rc),
+        ];
+        for (name, found, wanted) in parts {
+            if found != wanted {
+                let verb = if wanted { "has" } else { "has no" };
+                return field(name, format!("a board of kind {} {verb} such parts", self.kind));
+            }
+        }
         let bank = u32::from(MAX_BANK_BITS);
+        let storage = self.banks.storage.as_ref();
         let counts = [
             ("cells", &self.cells, "1", 1, MAX_CELLS as u32),
             ("banks.self_bits", &self.banks.self_bits, "bit", 1, bank),
@@ -298,7 +356,8 @@ impl Profile {
             ("packing.control_bits", &self.packing.control_bits, "bit", 0, 3),
             ("capture.frames", &self.capture.frames, "1", 16, 1 << 20),
         ];
-        for (name, count, unit, least, most) in counts {
+        let storage_bits = storage.map(|s| ("banks.storage.bits", &s.bits, "bit", 1, bank));
+        for (name, count, unit, least, most) in counts.into_iter().chain(storage_bits) {
             if count.unit != unit {
                 return field(name, format!("unit must be {unit:?}, not {:?}", count.unit));
             }
@@ -316,17 +375,24 @@ impl Profile {
                 format!("{word} bits do not hold a sample and its control bits"),
             );
         }
+        // Unit of self terms and couplings.
+        let (bank, finest, coarsest) = match self.kind {
+            Kind::Rlc => ("F", 1e-18, 1e-6),
+            Kind::Rc => ("S", 1e-15, 1.0),
+        };
         let quantities = [
             ("clock.sample", &self.clock.sample, "Hz", 1e3, 4e9, None),
             ("cell.r", &self.cell.r, "ohm", 1e-3, 1e9, None),
-            ("cell.l", &self.cell.l, "H", 1e-12, 1e3, None),
             ("cell.stray", &self.cell.stray, "F", 0.0, 1e-6, None),
-            ("banks.self_lsb", &self.banks.self_lsb, "F", 1e-18, 1e-6, None),
-            ("banks.coupling_lsb", &self.banks.coupling_lsb, "F", 1e-18, 1e-6, None),
+            ("banks.self_lsb", &self.banks.self_lsb, bank, finest, coarsest, None),
+            ("banks.coupling_lsb", &self.banks.coupling_lsb, bank, finest, coarsest, None),
             ("drive.full_scale", &self.drive.full_scale, "A", 1e-12, 1e3, None),
             ("adc.full_scale", &self.adc.full_scale, "V", 1e-9, 1e3, None),
             ("adc.offset", &self.adc.offset, "V", -1e3, 1e3, Some("V")),
         ];
+        let l = self.cell.l.as_ref().map(|l| ("cell.l", l, "H", 1e-12, 1e3, None));
+        let lsb = storage.map(|s| ("banks.storage.lsb", &s.lsb, "F", 1e-18, 1e-6, None));
+        let quantities = quantities.into_iter().chain(l).chain(lsb);
         for (name, quantity, unit, least, most, spread_unit) in quantities {
             if quantity.unit != unit {
                 return field(name, format!("unit must be {unit:?}, not {:?}", quantity.unit));
@@ -390,7 +456,7 @@ mod tests {
         let profile = Profile::named("rev-a").unwrap().without(&NonIdeality::ALL.into());
         let spreads = [
             &profile.cell.r,
-            &profile.cell.l,
+            profile.cell.l.as_ref().unwrap(),
             &profile.cell.stray,
             &profile.banks.self_lsb,
             &profile.banks.coupling_lsb,

@@ -52,10 +52,10 @@ fn capacitance(analog: &Analog, codes: &BankCodes) -> Square<LANES> {
     let mut c = zeros();
     let mut pair = 0;
     for i in 0..LANES {
-        c[i][i] += parts.stray_farad[i] + bank(&parts.self_farad[i], codes.self_codes[i].0);
+        c[i][i] += parts.stray_farad[i] + bank(&parts.self_elements[i], codes.self_codes[i].0);
         for j in i + 1..LANES {
             let code = codes.coupling_codes[pair].0;
-            let farad = bank(&parts.coupling_farad[pair], code);
+            let farad = bank(&parts.coupling_elements[pair], code);
             c[i][i] += farad;
             c[j][j] += farad;
             let off = if code < 0 { farad } else { -farad };
@@ -153,7 +153,7 @@ fn lyapunov(phi: &Square<STATES>, q: &Square<STATES>) -> Square<STATES> {
 fn step_response_of_one_cell() {
     let profile = Profile::named("ideal").unwrap();
     let lsb = (profile.banks.self_lsb.value, profile.dac_lsb_ampere(), profile.adc_lsb_volt());
-    let (r, l) = (profile.cell.r.value, profile.cell.l.value);
+    let (r, l) = (profile.cell.r.value, profile.cell.l.as_ref().unwrap().value);
     let mut analog = Analog::new(profile.clone(), 1, 0, Dispatch::detect());
     let mut codes = BankCodes::OPEN;
     for (cell, code) in codes.self_codes.iter_mut().enumerate() {

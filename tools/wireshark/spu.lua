@@ -91,7 +91,7 @@ local CONTENTS = {
 }
 local HEADER = 20
 local REQUEST, REPLY, ERROR, EVENT = 1, 2, 3, 4
-local RESEED = 1
+local RESEED, STORAGE = 1, 4
 
 local f = spu.fields
 f.layout = ProtoField.uint8("spu.layout", "Layout of this packet")
@@ -131,6 +131,7 @@ f.board_kind = ProtoField.uint16("spu.board_kind", "Kind of board", base.DEC,
     { [1] = "RLC", [2] = "RC", [3] = "factored" })
 f.cells = ProtoField.uint16("spu.cells", "Cells")
 f.couplings = ProtoField.uint16("spu.couplings", "Couplings")
+f.report_octets = ProtoField.uint32("spu.report_octets", "Octets of the report")
 f.nominal = ProtoField.float("spu.nominal", "Nominal value")
 f.bits = ProtoField.uint8("spu.bits", "Format")
 f.load_flags = ProtoField.uint16("spu.load_flags", "Flags", base.HEX)
@@ -138,6 +139,7 @@ f.self_code = ProtoField.int16("spu.self_code", "Self code")
 f.coupling_code = ProtoField.int16("spu.coupling_code", "Coupling code")
 f.gain_code = ProtoField.uint16("spu.gain_code", "Gain code")
 f.bias_code = ProtoField.int16("spu.bias_code", "Bias code")
+f.storage_code = ProtoField.int16("spu.storage_code", "Storage code")
 f.seed = ProtoField.uint32("spu.seed", "Seed word", base.HEX)
 f.settle = ProtoField.uint32("spu.settle", "Settle (ticks)")
 f.decimation = ProtoField.uint32("spu.decimation", "Keep one tick in")
@@ -233,6 +235,9 @@ local function reader(payload, tree)
     return self
 end
 
+-- Whether a number, one bit, is set in flags.
+local function has(flags, bit) return math.floor(flags:le_uint() / bit) % 2 == 1 end
+
 local function load(r)
     r.take(f.board_kind, 2)
     local cells = r.take(f.cells, 2)
@@ -243,7 +248,8 @@ local function load(r)
     r.array(f.coupling_code, 2, couplings:le_uint())
     r.array(f.gain_code, 2, cells:le_uint())
     r.array(f.bias_code, 2, cells:le_uint())
-    if flags:le_uint() % 2 == RESEED then r.array(f.seed, 4, 4 * cells:le_uint()) end
+    if has(flags, STORAGE) then r.array(f.storage_code, 2, cells:le_uint()) end
+    if has(flags, RESEED) then r.array(f.seed, 4, 4 * cells:le_uint()) end
 end
 
 local function status(r)
@@ -285,7 +291,9 @@ local function info(r)
         "bank_spread", "adc_gain_spread", "r_spread", "l_spread" }) do
         r.take(f.nominal, 4, name)
     end
-    r.take(f.reserved, 8)
+    r.take(f.report_octets, 4)
+    r.take(f.bits, 1, "storage_bits")
+    r.take(f.reserved, 3)
 end
 
 local function words(r) r.array(f.word, 4, math.floor(r.left() / 4)) end

@@ -36,6 +36,7 @@ module spu_regs #(
     input  wire [7:0] banks_self_bits,
     input  wire [7:0] banks_coupling_bits,
     input  wire banks_coupling_signed,
+    input  wire [7:0] banks_storage_bits,
     input  wire [7:0] converters_dac_bits,
     input  wire [7:0] converters_adc_bits,
     input  wire [7:0] converters_sample_bits,
@@ -62,6 +63,7 @@ module spu_regs #(
     input  wire [31:0] r_spread,
     input  wire [31:0] l_spread,
     input  wire [31:0] stream_frames_per_s,
+    input  wire [31:0] storage_lsb_farad,
     output reg  [127:0] scratch,
     output reg  control_start,
     output reg  control_abort,
@@ -177,7 +179,7 @@ module spu_regs #(
     assign bias_re = re && region[4];
     assign bias_we = we && region[4];
 
-    // Reserved: storage capacitor code of later kinds.
+    // Storage bank code, unsigned (RC: the capacitance of the cell).
     assign storage_index = addr[7:2];
     localparam [31:0] STORAGE_LEN = (CELLS < 64) ? CELLS : 64;
     assign region[5] = aligned && addr[15:8] == 8'h12 && {26'd0, storage_index} < STORAGE_LEN;
@@ -300,10 +302,10 @@ module spu_regs #(
     always @* begin
         case (addr)
             16'h0000: word = 32'h53505546;
-            16'h0004: word = 32'h00010000;
+            16'h0004: word = 32'h00010001;
             16'h0008: word = gateware_id;
             16'h000C: word = {board_cells, board_kind};
-            16'h0010: word = {15'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
+            16'h0010: word = {banks_storage_bits, 7'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
             16'h0014: word = {converters_samples_per_frame, converters_control_bits, converters_sample_bits, converters_adc_bits, converters_dac_bits};
             16'h0018: word = sample_clock_hz;
             16'h001C: word = capture_frames;
@@ -329,6 +331,7 @@ module spu_regs #(
             16'h006C: word = r_spread;
             16'h0070: word = l_spread;
             16'h0074: word = stream_frames_per_s;
+            16'h0078: word = storage_lsb_farad;
             16'h0080: word = scratch[0 +: 32];
             16'h0084: word = scratch[32 +: 32];
             16'h0088: word = scratch[64 +: 32];

@@ -374,6 +374,9 @@ impl Walk<'_> {
         self.array("coupling_codes", couplings, signed)?;
         self.array("gain_codes", cells, unsigned)?;
         self.array("bias_codes", cells, signed)?;
+        if flags & LoadHeader::STORAGE != 0 {
+            self.array("storage_codes", cells, signed)?;
+        }
         if flags & LoadHeader::RESEED != 0 {
             let word = |bytes| Value::Hex(u32::from_le_bytes(bytes).into());
             self.array("seeds", 4 * cells, word)?;
@@ -444,7 +447,9 @@ impl Walk<'_> {
         ] {
             self.f32(name)?;
         }
-        self.hex::<8>("reserved")?;
+        self.u32("report")?;
+        self.u8("storage_bits")?;
+        self.hex::<3>("reserved")?;
         Some(())
     }
 }

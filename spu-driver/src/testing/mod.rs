@@ -61,8 +61,8 @@ pub(crate) fn true_model(profile: &str, seed: u64, info: &BoardInfo) -> BoardMod
         cell.adc_gain = parts.adc_gain[i];
         cell.adc_offset = parts.adc_offset[i];
     }
-    let selves = model.selves.iter_mut().zip(&parts.self_farad);
-    let couplings = model.couplings.iter_mut().zip(&parts.coupling_farad);
+    let selves = model.selves.iter_mut().zip(&parts.self_elements);
+    let couplings = model.couplings.iter_mut().zip(&parts.coupling_elements);
     for (bank, farads) in selves.chain(couplings) {
         for (farad, own) in bank.iter_mut().zip(farads) {
             *farad = *own;

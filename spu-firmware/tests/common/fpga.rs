@@ -107,6 +107,14 @@ impl Fpga {
         }
     }
 
+    /// Makes it an RC board, with storage banks of 8 bits.
+    pub fn rc(mut self) -> Self {
+        self.set_word(regs::BOARD, 2 | (self.cells as u32) << 16);
+        let banks = self.word(regs::BANKS) | 8 << regs::banks::STORAGE_BITS_SHIFT;
+        self.set_word(regs::BANKS, banks);
+        self
+    }
+
     pub fn word(&self, address: u16) -> u32 {
         self.words[usize::from(address / 4)]
     }

@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 pub enum BoardKind {
     /// RLC cells with capacitive couplings: inverts by its covariance.
     Rlc = 1,
-    /// RC cells with resistive couplings: solves by its mean. Reserved.
+    /// RC cells with resistive couplings and storage banks: solves by its mean.
     Rc = 2,
     /// Three resistor arrays of the factored curvature. Reserved.
     Factored = 3,
@@ -73,11 +73,11 @@ pub struct InfoReply {
     pub noise_rms_code: f32,
     /// Parallel resistance of a cell, in ohms.
     pub r_ohm: f32,
-    /// Inductance of a cell, in henries.
+    /// Inductance of a cell, in henries; 0 of RC boards.
     pub l_henry: f32,
-    /// Self-term bank LSB, in farads.
+    /// Self-term bank LSB, in farads; of RC boards, in siemens.
     pub self_lsb_farad: f32,
-    /// Coupling bank LSB, in farads.
+    /// Coupling bank LSB, in farads; of RC boards, in siemens.
     pub coupling_lsb_farad: f32,
     /// Stray capacitance of a cell to ground, in farads.
     pub stray_farad: f32,
@@ -98,7 +98,9 @@ pub struct InfoReply {
     /// Octets of a report on how the last run of the microcontroller ended, in the register
     /// [`MCU_REPORT`](crate::regs::mcu_report); 0 if there is none that is not yet read.
     pub report: u32,
+    /// Bits of a storage bank; 0 where the kind has none.
+    pub storage_bits: u8,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: [u8; 3],
 }
 const _: () = assert!(size_of::<InfoReply>() == 128);

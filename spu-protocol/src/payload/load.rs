@@ -12,8 +12,8 @@ pub const MAX_COUPLINGS: usize = MAX_CELLS * (MAX_CELLS - 1) / 2;
 
 /// Start of a `Load` block. Arrays follow in this order, without padding:
 /// self codes (`i16 × cells`), coupling codes (`i16 × couplings`), gain codes (`u16 × cells`),
-/// bias codes (`i16 × cells`), then, if [`RESEED`](LoadHeader::RESEED) is set, seeds
-/// (`u32 × 4 × cells`).
+/// bias codes (`i16 × cells`), then, if [`STORAGE`](LoadHeader::STORAGE) is set, storage codes
+/// (`i16 × cells`), then, if [`RESEED`](LoadHeader::RESEED) is set, seeds (`u32 × 4 × cells`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct LoadHeader {
@@ -23,7 +23,8 @@ pub struct LoadHeader {
     pub cells: u16,
     /// Number of couplings.
     pub couplings: u16,
-    /// [`RESEED`](LoadHeader::RESEED) and [`DISCHARGE`](LoadHeader::DISCHARGE).
+    /// [`RESEED`](LoadHeader::RESEED), [`DISCHARGE`](LoadHeader::DISCHARGE),
+    /// [`STORAGE`](LoadHeader::STORAGE).
     pub flags: u16,
 }
 const _: () = assert!(size_of::<LoadHeader>() == 8);
@@ -33,6 +34,11 @@ impl LoadHeader {
     pub const RESEED: u16 = 1;
     /// The cells are shorted before the run: it starts from zero volts and amperes.
     pub const DISCHARGE: u16 = 2;
+    /// Storage codes follow. Boards with storage banks
+    /// ([`BoardKind::Rc`](crate::payload::info::BoardKind::Rc)) require it, others refuse it.
+    pub const STORAGE: u16 = 4;
+    /// Every flag that this version knows.
+    pub const FLAGS: u16 = Self::RESEED | Self::DISCHARGE | Self::STORAGE;
 }
 
 /// Seed of one cell's noise generator: the four state words of xoshiro128++, not all zero.
@@ -51,6 +57,8 @@ pub struct LoadView {
     pub gain_codes: [GainCode; MAX_CELLS],
     /// Bias currents.
     pub bias_codes: [DacCode; MAX_CELLS],
+    /// Storage codes, if [`LoadHeader::STORAGE`] is set.
+    pub storage_codes: [CouplingCode; MAX_CELLS],
     /// Noise seeds, if [`LoadHeader::RESEED`] is set.
     pub seeds: [SeedWords; MAX_CELLS],
 }
@@ -65,6 +73,7 @@ impl LoadView {
             coupling_codes: [CouplingCode(0); MAX_COUPLINGS],
             gain_codes: [GainCode(0); MAX_CELLS],
             bias_codes: [DacCode(0); MAX_CELLS],
+            storage_codes: [CouplingCode(0); MAX_CELLS],
             seeds: [[0; 4]; MAX_CELLS],
         })
     }
@@ -82,6 +91,9 @@ impl LoadView {
         take(&mut rest, &mut view.coupling_codes[..couplings])?;
         take(&mut rest, &mut view.gain_codes[..cells])?;
         take(&mut rest, &mut view.bias_codes[..cells])?;
+        if header.flags & LoadHeader::STORAGE != 0 {
+            take(&mut rest, &mut view.storage_codes[..cells])?;
+        }
         if header.flags & LoadHeader::RESEED != 0 {
             take(&mut rest, &mut view.seeds[..cells])?;
         }
@@ -98,6 +110,9 @@ impl LoadView {
             .put_slice(&self.coupling_codes[..couplings])
             .put_slice(&self.gain_codes[..cells])
             .put_slice(&self.bias_codes[..cells]);
+        if self.header.flags & LoadHeader::STORAGE != 0 {
+            out.put_slice(&self.storage_codes[..cells]);
+        }
         if self.header.flags & LoadHeader::RESEED != 0 {
             out.put_slice(&self.seeds[..cells]);
         }

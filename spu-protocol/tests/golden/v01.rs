@@ -264,7 +264,8 @@ fn info() {
         r_spread: 100.0,
         l_spread: 0.03125,
         report: 0,
-        reserved: 0,
+        storage_bits: 0,
+        reserved: [0; 3],
     };
     message(Kind::Request, Opcode::Info, &[], "");
     message(
@@ -335,13 +336,16 @@ fn registers() {
     message(Kind::Reply, Opcode::WriteRegs, &[], "");
 }
 
-fn program(flags: u16) -> LoadView {
-    let mut view = LoadView::new(BoardKind::Rlc as u16, 3).expect("three cells fit");
+fn program(kind: BoardKind, flags: u16) -> LoadView {
+    let mut view = LoadView::new(kind as u16, 3).expect("three cells fit");
     view.header.flags = flags;
     view.self_codes[..3].copy_from_slice(&[1, 255, 511].map(CouplingCode));
     view.coupling_codes[..3].copy_from_slice(&[-1, 2, -256].map(CouplingCode));
     view.gain_codes[..3].copy_from_slice(&[4096, 0x0fff, 0xffff].map(GainCode));
     view.bias_codes[..3].copy_from_slice(&[-2, 0, 0x1234].map(DacCode));
+    if flags & 4 != 0 {
+        view.storage_codes[..3].copy_from_slice(&[3, 255, 127].map(CouplingCode));
+    }
     if flags & 1 != 0 {
         for (i, word) in (0..).zip(view.seeds[..3].as_flattened_mut()) {
             *word = 0x0403_0201_u32.wrapping_add(0x1010_1010_u32.wrapping_mul(i));
@@ -362,11 +366,18 @@ fn load() {
         41 42 43 44 51 52 53 54 61 62 63 64 71 72 73 74 81 82 83 84 91 92 93 94
         a1 a2 a3 a4 b1 b2 b3 b4
         ";
-    for (flags, expected) in [(2, plain), (3, seeded)] {
-        let bytes = written(|out| program(flags).write(out));
+    let stored = "
+        02 00 03 00 03 00 07 00 01 00 ff 00 ff 01 ff ff 02 00 00 ff 00 10 ff 0f
+        ff ff fe ff 00 00 34 12 03 00 ff 00 7f 00 01 02 03 04 11 12 13 14 21 22
+        23 24 31 32 33 34 41 42 43 44 51 52 53 54 61 62 63 64 71 72 73 74 81 82
+        83 84 91 92 93 94 a1 a2 a3 a4 b1 b2 b3 b4
+        ";
+    let (rlc, rc) = (BoardKind::Rlc, BoardKind::Rc);
+    for (kind, flags, expected) in [(rlc, 2, plain), (rlc, 3, seeded), (rc, 7, stored)] {
+        let bytes = written(|out| program(kind, flags).write(out));
         message(Kind::Request, Opcode::Load, &bytes, expected);
         message(Kind::Reply, Opcode::Load, &bytes, expected);
-        assert_eq!(LoadView::parse(&hex(expected)), Some(program(flags)));
+        assert_eq!(LoadView::parse(&hex(expected)), Some(program(kind, flags)));
     }
 }
 

@@ -6,6 +6,7 @@ use spu_protocol::payload::load::MAX_COUPLINGS;
 use crate::LANES;
 use crate::analog::parts::Parts;
 use crate::math::Matrix;
+use crate::profile::Kind;
 
 /// A node is never without capacitance: less than this between a cell and ground counts as this,
 /// in farads (pads and converter input; design choice). It keeps the capacitance matrix positive
@@ -19,6 +20,8 @@ pub struct BankCodes {
     pub self_codes: [CouplingCode; LANES],
     /// Couplings; negative where cross-connected.
     pub coupling_codes: [CouplingCode; MAX_COUPLINGS],
+    /// Storage, on RC boards.
+    pub storage_codes: [CouplingCode; LANES],
 }
 
 impl BankCodes {
@@ -26,27 +29,51 @@ impl BankCodes {
     pub const OPEN: Self = Self {
         self_codes: [CouplingCode(0); LANES],
         coupling_codes: [CouplingCode(0); MAX_COUPLINGS],
+        storage_codes: [CouplingCode(0); LANES],
     };
 }
 
-/// Maxwell capacitance matrix of `cells` cells, in farads.
+/// Maxwell capacitance matrix of `cells` cells, in farads: of RLC boards the [`network`] of the banks
+/// and the stray capacitances, of RC boards a diagonal of storage and stray capacitances.
+pub(crate) fn capacitance(kind: Kind, parts: &Parts, codes: &BankCodes, cells: usize) -> Matrix {
+    match kind {
+        Kind::Rlc => network(parts, codes, cells, |i, own| {
+            (parts.stray_farad[i] + own).max(MIN_SELF_FARAD)
+        }),
+        Kind::Rc => Matrix::from_fn(cells, cells, |i, j| {
+            let storage = bank(&parts.storage_elements[i], codes.storage_codes[i]);
+            if i == j { (parts.stray_farad[i] + storage).max(MIN_SELF_FARAD) } else { 0.0 }
+        }),
+    }
+}
+
+/// Conductance matrix of the banks of an RC board and its leakage, in siemens.
+fn conductance(parts: &Parts, codes: &BankCodes, cells: usize) -> Matrix {
+    network(parts, codes, cells, |i, own| own + 1.0 / parts.r_ohm[i])
+}
+
+/// Matrix of self terms and couplings. With `own` the self term of a cell, made from its bank's value,
 ///
 /// ```text
-/// C_ii = self_i + stray_i + Σ_j c_ij
-/// C_ij = −c_ij where connected straight, as it stores ½ c (v_i − v_j)²
-/// C_ij = +c_ij where cross-connected (negative code), as it stores ½ c (v_i + v_j)²
+/// M_ii = own_i + Σ_j m_ij
+/// M_ij = −m_ij where connected straight, as it takes ½ m (v_i − v_j)²
+/// M_ij = +m_ij where cross-connected (negative code), as it takes ½ m (v_i + v_j)²
 /// ```
-pub(crate) fn capacitance(parts: &Parts, codes: &BankCodes, cells: usize) -> Matrix {
+fn network(
+    parts: &Parts,
+    codes: &BankCodes,
+    cells: usize,
+    own: impl Fn(usize, f64) -> f64,
+) -> Matrix {
     let mut c = Matrix::zeros(cells, cells);
     for i in 0..cells {
-        let own = parts.stray_farad[i] + bank(&parts.self_farad[i], codes.self_codes[i]);
-        c[(i, i)] = own.max(MIN_SELF_FARAD);
+        c[(i, i)] = own(i, bank(&parts.self_elements[i], codes.self_codes[i]));
     }
     let mut pair = 0;
     for i in 0..cells {
         for j in i + 1..cells {
             let code = codes.coupling_codes[pair];
-            let value = bank(&parts.coupling_farad[pair], code);
+            let value = bank(&parts.coupling_elements[pair], code);
             c[(i, i)] += value;
             c[(j, j)] += value;
             let off = if code.0 < 0 { value } else { -value };
@@ -58,7 +85,7 @@ pub(crate) fn capacitance(parts: &Parts, codes: &BankCodes, cells: usize) -> Mat
     c
 }
 
-/// Capacitance of a bank whose switches are the bits of |code|, in farads.
+/// Value of a bank whose switches are the bits of |code|, in its unit.
 fn bank(elements: &[f64], code: CouplingCode) -> f64 {
     let switches = code.0.unsigned_abs();
     elements
@@ -78,6 +105,8 @@ fn bank(elements: &[f64], code: CouplingCode) -> f64 {
 /// dy = (−D y − S w + K⁻¹ u) dt,   D = K⁻¹ G K⁻ᵀ,   S = K⁻¹ L^−½
 /// dw =   Sᵀ y dt
 /// ```
+///
+/// RC boards have no inductors: S = 0, and w stays 0.
 #[derive(Debug, Clone)]
 pub(crate) struct Circuit {
     /// Cholesky factor of the capacitance matrix, in F^½.
@@ -88,22 +117,36 @@ pub(crate) struct Circuit {
     pub(crate) damping: Matrix,
     /// Coupling S to the inductors, in 1/s.
     pub(crate) coupling: Matrix,
-    /// Roots of the inductances, in H^½.
+    /// Roots of the inductances, in H^½; 1 where there are none.
     pub(crate) l_root: Vec<f64>,
+    /// There are inductors.
+    pub(crate) resonant: bool,
 }
 
 impl Circuit {
     /// The circuit of these codes.
-    pub(crate) fn new(parts: &Parts, codes: &BankCodes, cells: usize) -> Self {
-        let k = capacitance(parts, codes, cells)
+    pub(crate) fn new(kind: Kind, parts: &Parts, codes: &BankCodes, cells: usize) -> Self {
+        let k = capacitance(kind, parts, codes, cells)
             .cholesky()
             .expect("a sum of squares with every self term at least MIN_SELF_FARAD");
         let k_inverse = k.lower_inverse();
-        let l_root: Vec<f64> = parts.l_henry[..cells].iter().map(|l| l.sqrt()).collect();
-        let scaled = Matrix::from_fn(cells, cells, |i, j| k_inverse[(i, j)] / parts.r_ohm[j]);
+        // K⁻¹ G, and what the inductors are.
+        let (scaled, l_root, coupling) = match kind {
+            Kind::Rlc => {
+                let root: Vec<f64> = parts.l_henry[..cells].iter().map(|l| l.sqrt()).collect();
+                let over = |columns: &[f64]| {
+                    Matrix::from_fn(cells, cells, |i, j| k_inverse[(i, j)] / columns[j])
+                };
+                let (scaled, coupling) = (over(&parts.r_ohm), over(&root));
+                (scaled, root, coupling)
+            }
+            Kind::Rc => {
+                let scaled = k_inverse.times(&conductance(parts, codes, cells));
+                (scaled, vec![1.0; cells], Matrix::zeros(cells, cells))
+            }
+        };
         let damping = scaled.times(&k_inverse.transpose());
-        let coupling = Matrix::from_fn(cells, cells, |i, j| k_inverse[(i, j)] / l_root[j]);
-        Self { k, k_inverse, damping, coupling, l_root }
+        Self { k, k_inverse, damping, coupling, l_root, resonant: kind == Kind::Rlc }
     }
 
     /// Number of cells.
@@ -136,7 +179,7 @@ mod tests {
         codes.self_codes[..3].copy_from_slice(&[1000, 2000, 3000].map(CouplingCode));
         codes.coupling_codes[..3].copy_from_slice(&[100, -50, 0].map(CouplingCode));
         let lsb = profile.banks.self_lsb.value;
-        let c = capacitance(&parts, &codes, 3);
+        let c = capacitance(Kind::Rlc, &parts, &codes, 3);
         let expected = [[1150.0, -100.0, 50.0], [-100.0, 2100.0, 0.0], [50.0, 0.0, 3050.0]];
         for i in 0..3 {
             for j in 0..3 {
@@ -149,9 +192,9 @@ mod tests {
     fn any_codes_give_a_circuit() {
         let parts = Parts::draw(&Profile::named("ideal").unwrap(), 1, 0);
         let mut codes = BankCodes::OPEN;
-        Circuit::new(&parts, &codes, 8);
+        Circuit::new(Kind::Rlc, &parts, &codes, 8);
         codes.coupling_codes = [CouplingCode(-32767); MAX_COUPLINGS];
-        let circuit = Circuit::new(&parts, &codes, 8);
+        let circuit = Circuit::new(Kind::Rlc, &parts, &codes, 8);
         assert!(circuit.drift().max_abs().is_finite());
     }
 }

@@ -12,6 +12,13 @@
 //! A DAC holds its code for a sample period, so one period is one exact linear step. The sample of
 //! a tick is taken at the end of its period. Banks switch between ticks; voltages and inductor
 //! currents stay what they were.
+//!
+//! On an RC board (arXiv 2405.13817, appendix C) there are no inductors, the couplings are conductances
+//! and each cell has a storage capacitor:
+//!
+//! ```text
+//! C dv = −G v dt + u dt.
+//! ```
 
 mod circuit;
 mod drift;
@@ -185,7 +192,7 @@ fn stuck_code(code: CouplingCode, bit: u8, on: bool) -> CouplingCode {
 }
 
 fn plan(profile: &Profile, parts: &Parts, codes: &BankCodes, allow_modal: bool) -> (Circuit, Plan) {
-    let circuit = Circuit::new(parts, codes, profile.cell_count());
+    let circuit = Circuit::new(profile.kind, parts, codes, profile.cell_count());
     let limit = full_scale_code(profile.adc_bits());
     let plan = Plan::new(&circuit, parts, profile.sample_period_s(), limit, allow_modal);
     (circuit, plan)

@@ -14,14 +14,17 @@ const BITS: usize = MAX_BANK_BITS as usize;
 pub struct Parts {
     /// Parallel resistance, in ohms.
     pub r_ohm: [f64; LANES],
-    /// Parallel inductance, in henries.
+    /// Parallel inductance, in henries; 0 on RC boards.
     pub l_henry: [f64; LANES],
     /// Stray capacitance to ground, in farads.
     pub stray_farad: [f64; LANES],
-    /// Elements of each self-term bank, in farads; element k is switched by bit k.
-    pub self_farad: [[f64; BITS]; LANES],
-    /// Elements of each coupling bank, in farads.
-    pub coupling_farad: [[f64; BITS]; MAX_COUPLINGS],
+    /// Elements of each self-term bank, in farads or, on RC boards, siemens; element k is switched by
+    /// bit k.
+    pub self_elements: [[f64; BITS]; LANES],
+    /// Elements of each coupling bank, likewise.
+    pub coupling_elements: [[f64; BITS]; MAX_COUPLINGS],
+    /// Elements of each storage bank, in farads; 0 where there are none.
+    pub storage_elements: [[f64; BITS]; LANES],
     /// Drive current, in amperes per DAC code.
     pub drive_ampere: [f64; LANES],
     /// Converter gain, in codes per volt.
@@ -45,6 +48,7 @@ pub(super) enum Parameter {
     AdcOffset = 8,
     DriveWalk = 9,
     OffsetWalk = 10,
+    StorageElements = 11,
 }
 
 impl Parts {
@@ -60,13 +64,20 @@ impl Parts {
         let offset = &profile.adc.offset;
         Self {
             r_ohm: per_cell(Parameter::R, &profile.cell.r, profile.cell.r.value),
-            l_henry: per_cell(Parameter::L, &profile.cell.l, profile.cell.l.value),
+            l_henry: match &profile.cell.l {
+                Some(l) => per_cell(Parameter::L, l, l.value),
+                None => [0.0; LANES],
+            },
             stray_farad: per_cell(Parameter::Stray, &profile.cell.stray, profile.cell.stray.value),
-            self_farad: elements(deviates(Parameter::SelfElements), &profile.banks.self_lsb),
-            coupling_farad: elements(
+            self_elements: elements(deviates(Parameter::SelfElements), &profile.banks.self_lsb),
+            coupling_elements: elements(
                 deviates(Parameter::CouplingElements),
                 &profile.banks.coupling_lsb,
             ),
+            storage_elements: match &profile.banks.storage {
+                Some(storage) => elements(deviates(Parameter::StorageElements), &storage.lsb),
+                None => [[0.0; BITS]; LANES],
+            },
             drive_ampere: per_cell(
                 Parameter::Drive,
                 &profile.drive.full_scale,
@@ -182,6 +193,6 @@ mod tests {
         let parts = Parts::draw(&profile, 1, 0);
         assert_eq!(parts.r_ohm, [1200.0; LANES]);
         assert_eq!(parts.adc_offset, [0.0; LANES]);
-        assert_eq!(parts.self_farad[3][2], 4.0 * profile.banks.self_lsb.value);
+        assert_eq!(parts.self_elements[3][2], 4.0 * profile.banks.self_lsb.value);
     }
 }

@@ -62,7 +62,7 @@ impl Plan {
     ) -> Self {
         let n = circuit.cells();
         let phi = circuit.drift().scale(period).exp();
-        let coordinates = allow_modal
+        let coordinates = (allow_modal && circuit.resonant)
             .then(|| Coordinates::modal(circuit, period, &phi))
             .flatten()
             .unwrap_or_else(|| Coordinates::dense(circuit, period, &phi));
@@ -259,7 +259,7 @@ mod tests {
     fn plans(profile: &str, codes: &BankCodes, copy: u32) -> (Plan, Plan) {
         let profile = Profile::named(profile).unwrap();
         let parts = Parts::draw(&profile, 11, copy);
-        let circuit = Circuit::new(&parts, codes, 8);
+        let circuit = Circuit::new(profile.kind, &parts, codes, 8);
         let period = profile.sample_period_s();
         let plan = |modal| Plan::new(&circuit, &parts, period, 2047, modal);
         (plan(true), plan(false))
@@ -329,11 +329,11 @@ mod tests {
         let mut parts = Parts::draw(&profile, 1, 0);
         // C = L / (4 R²): the two eigenvalues of the first cell meet.
         let critical = parts.l_henry[0] / (4.0 * parts.r_ohm[0] * parts.r_ohm[0]);
-        parts.self_farad[0][0] = critical;
+        parts.self_elements[0][0] = critical;
         let mut codes = BankCodes::OPEN;
         codes.self_codes = [CouplingCode(20_000); LANES];
         codes.self_codes[0] = CouplingCode(1);
-        let circuit = Circuit::new(&parts, &codes, 8);
+        let circuit = Circuit::new(profile.kind, &parts, &codes, 8);
         let plan = Plan::new(&circuit, &parts, profile.sample_period_s(), 32767, true);
         assert_eq!(plan.method(), Method::Dense);
     }
@@ -345,10 +345,10 @@ mod tests {
         let codes = random_codes(3, false, 15);
         let profile = Profile::named("rev-a").unwrap();
         let parts = Parts::draw(&profile, 11, 0);
-        let circuit = Circuit::new(&parts, &codes, 8);
+        let circuit = Circuit::new(profile.kind, &parts, &codes, 8);
         let period = profile.sample_period_s();
         let plan = Plan::new(&circuit, &parts, period, 2047, true);
-        let c = crate::analog::circuit::capacitance(&parts, &codes, 8);
+        let c = crate::analog::circuit::capacitance(profile.kind, &parts, &codes, 8);
         let slope = |v: &[f64], i: &[f64], u: &[f64]| {
             let charge: Vec<f64> = (0..8).map(|k| u[k] - i[k] - v[k] / parts.r_ohm[k]).collect();
             let right = Matrix::from_fn(8, 1, |k, _| charge[k]);

@@ -71,6 +71,9 @@ impl Registers {
                     value.cast_signed().max(0) as u32
                 }
             }
+            address if address == regs::storage(0) && profile.storage_bits() > 0 => {
+                value.min(u32::from(bank_limit(profile.storage_bits()).cast_unsigned()))
+            }
             address if address == regs::noise_gain(0) => value.min(u32::from(u16::MAX)),
             address if address == regs::bias(0) => {
                 signed(value, full_scale_code(profile.dac_bits()))
@@ -101,6 +104,7 @@ impl Registers {
             regs::BOARD => {
                 let kind = match profile.kind {
                     Kind::Rlc => BoardKind::Rlc,
+                    Kind::Rc => BoardKind::Rc,
                 };
                 (kind as u32) << board::KIND_SHIFT | profile.cells.value << board::CELLS_SHIFT
             }
@@ -108,6 +112,7 @@ impl Registers {
                 let signed = if profile.banks.coupling_signed { banks::COUPLING_SIGNED } else { 0 };
                 profile.banks.self_bits.value << banks::SELF_BITS_SHIFT
                     | profile.banks.coupling_bits.value << banks::COUPLING_BITS_SHIFT
+                    | u32::from(profile.storage_bits()) << banks::STORAGE_BITS_SHIFT
                     | signed
             }
             regs::CONVERTERS => {
@@ -123,7 +128,7 @@ impl Registers {
             regs::SERIAL_HI => (self.serial >> 32) as u32,
             regs::NOISE_RMS => real(RMS),
             regs::R_OHM => real(profile.cell.r.value),
-            regs::L_HENRY => real(profile.cell.l.value),
+            regs::L_HENRY => real(profile.cell.l.as_ref().map_or(0.0, |l| l.value)),
             regs::SELF_LSB_FARAD => real(profile.banks.self_lsb.value),
             regs::COUPLING_LSB_FARAD => real(profile.banks.coupling_lsb.value),
             regs::STRAY_FARAD => real(profile.cell.stray.value),
@@ -133,7 +138,10 @@ impl Registers {
             regs::BANK_SPREAD => real(profile.banks.self_lsb.spread),
             regs::ADC_GAIN_SPREAD => real(profile.adc.full_scale.spread),
             regs::R_SPREAD => real(profile.cell.r.spread),
-            regs::L_SPREAD => real(profile.cell.l.spread),
+            regs::L_SPREAD => real(profile.cell.l.as_ref().map_or(0.0, |l| l.spread)),
+            regs::STORAGE_LSB_FARAD => {
+                real(profile.banks.storage.as_ref().map_or(0.0, |storage| storage.lsb.value))
+            }
             // No bus limits the simulator: the sample clock.
             regs::STREAM_FRAMES_PER_S => 0,
             address if address == regs::profile_name(0) => {
@@ -151,6 +159,9 @@ impl Registers {
         let mut codes = BankCodes::OPEN;
         for cell in 0..LANES {
             codes.self_codes[cell] = code(regs::self_bank(cell));
+        }
+        for cell in 0..LANES {
+            codes.storage_codes[cell] = code(regs::storage(cell));
         }
         for pair in 0..MAX_COUPLINGS {
             codes.coupling_codes[pair] = code(regs::coupling_bank(pair));

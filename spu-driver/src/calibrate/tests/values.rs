@@ -18,12 +18,12 @@ fn truth(profile: &str, seed: u64, nominal: &Nominal) -> Vec<f64> {
     let banks = |visit: &mut dyn FnMut(usize, f64, f64)| {
         for (cell, bank) in model.selves.iter().enumerate() {
             for (bit, farad) in bank.iter().enumerate() {
-                visit(layout.element(cell, bit), parts.self_farad[cell][bit], *farad);
+                visit(layout.element(cell, bit), parts.self_elements[cell][bit], *farad);
             }
         }
         for (pair, bank) in model.couplings.iter().enumerate() {
             for (bit, farad) in bank.iter().enumerate() {
-                visit(layout.coupling(pair, bit), parts.coupling_farad[pair][bit], *farad);
+                visit(layout.coupling(pair, bit), parts.coupling_elements[pair][bit], *farad);
             }
         }
     };
