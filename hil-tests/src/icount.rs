@@ -97,6 +97,7 @@ fn program(cells: usize, couplings: usize) -> Program {
         coupling_codes: vec![CouplingCode(0); couplings],
         gain_codes: vec![GainCode(2048); cells],
         bias_codes: vec![DacCode(0); cells],
+        storage_codes: Vec::new(),
         seeds: None,
         discharge: false,
     }

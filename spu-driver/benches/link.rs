@@ -71,6 +71,7 @@ fn load(device: &mut dyn Device) -> Result<(), Error> {
         coupling_codes: vec![CouplingCode(1); info.couplings],
         gain_codes: vec![GainCode(4096); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: Vec::new(),
         seeds: None,
         discharge: true,
     };

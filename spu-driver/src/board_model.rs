@@ -201,8 +201,8 @@ impl BoardModel {
     }
 }
 
-/// Capacitance of a bank whose switches are the bits of |code|.
-fn bank(elements: &[f64], code: i16) -> f64 {
+/// Value of a bank whose switches are the bits of |code|.
+pub(crate) fn bank(elements: &[f64], code: i16) -> f64 {
     let switches = code.unsigned_abs();
     elements
         .iter()

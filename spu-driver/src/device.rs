@@ -211,10 +211,28 @@ pub struct Program {
     pub gain_codes: Vec<GainCode>,
     /// Bias current of each cell.
     pub bias_codes: Vec<DacCode>,
+    /// Storage code of each cell; empty for boards without storage banks.
+    pub storage_codes: Vec<CouplingCode>,
     /// Seeds of the noise generators; `None` lets them run on.
     pub seeds: Option<Vec<SeedWords>>,
     /// Start from zero volts and amperes.
     pub discharge: bool,
+}
+
+impl Program {
+    /// Every switch open, no noise, no bias, started from zero.
+    pub fn open(info: &BoardInfo) -> Self {
+        let storage = if info.raw.storage_bits > 0 { info.cells } else { 0 };
+        Self {
+            self_codes: vec![CouplingCode(0); info.cells],
+            coupling_codes: vec![CouplingCode(0); info.couplings],
+            gain_codes: vec![GainCode(0); info.cells],
+            bias_codes: vec![DacCode(0); info.cells],
+            storage_codes: vec![CouplingCode(0); storage],
+            seeds: None,
+            discharge: true,
+        }
+    }
 }
 
 /// What was applied, read back from the board: codes, and by the profile's nominal LSBs values.
@@ -222,9 +240,9 @@ pub struct Program {
 pub struct Applied {
     /// The codes.
     pub program: Program,
-    /// Nominal Maxwell capacitance matrix of these codes, stray capacitance included, row-major
-    /// `cells × cells`, in farads.
-    pub capacitance: ndarray::Array2<f64>,
+    /// Nominal matrix of self terms and couplings, `cells × cells`: the Maxwell capacitance matrix with
+    /// stray capacitance, in farads, or of RC boards the conductance matrix with leakage, in siemens.
+    pub network: ndarray::Array2<f64>,
     /// Nominal root-mean-square noise current of each cell, in amperes.
     pub noise_rms_ampere: Vec<f64>,
 }

@@ -30,6 +30,7 @@ pub mod ops;
 pub mod plan;
 pub mod prepare;
 mod quantise;
+pub mod rc;
 mod readout;
 pub mod recording;
 pub mod refine;

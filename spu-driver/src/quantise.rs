@@ -20,7 +20,7 @@ const MAX_ROUNDS: usize = 64;
 
 /// The values that a bank can have.
 #[derive(Debug, Clone)]
-struct Table {
+pub(crate) struct Table {
     /// By code.
     values: Vec<f64>,
     /// Codes by ascending value.
@@ -28,7 +28,7 @@ struct Table {
 }
 
 impl Table {
-    fn new(elements: &[f64]) -> Self {
+    pub(crate) fn new(elements: &[f64]) -> Self {
         let codes = 1_u32 << elements.len().min(15);
         let value = |code: u32| -> f64 {
             let on = elements.iter().enumerate().filter(|(bit, _)| code >> bit & 1 == 1);
@@ -41,12 +41,12 @@ impl Table {
     }
 
     /// The value of a code; its sign says how it is connected.
-    fn value(&self, code: i16) -> f64 {
+    pub(crate) fn value(&self, code: i16) -> f64 {
         self.values[usize::from(code.unsigned_abs())]
     }
 
     /// The value nearest to `wanted`, and its code.
-    fn nearest(&self, wanted: f64) -> (f64, i16) {
+    pub(crate) fn nearest(&self, wanted: f64) -> (f64, i16) {
         let above = self.order.partition_point(|code| self.value(*code) < wanted);
         let below = above.saturating_sub(1);
         let above = above.min(self.order.len() - 1);
@@ -60,7 +60,7 @@ impl Table {
         self.order.get(1).map_or(0.0, |code| self.value(*code))
     }
 
-    fn largest(&self) -> f64 {
+    pub(crate) fn largest(&self) -> f64 {
         self.order.last().map_or(0.0, |code| self.value(*code))
     }
 }

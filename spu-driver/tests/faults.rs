@@ -107,6 +107,7 @@ fn program() -> Program {
         coupling_codes: vec![CouplingCode(1), CouplingCode(0), CouplingCode(4)],
         gain_codes: vec![GainCode(4096), GainCode(2048), GainCode(0)],
         bias_codes: vec![DacCode(-2047), DacCode(0), DacCode(2047)],
+        storage_codes: Vec::new(),
         seeds: Some(vec![[1, 2, 3, 4]; CELLS]),
         discharge: true,
     }
@@ -551,7 +552,7 @@ fn a_program_is_applied_in_farads_and_amperes() {
     assert_eq!(applied.program, program());
     // Self terms of 1 nF, couplings of 0.5 nF, stray 20 pF.
     let nano = [[3.52, -0.5, 0.0], [-0.5, 17.52, -2.0], [0.0, -2.0, 2.02]];
-    for (found, expected) in applied.capacitance.iter().zip(nano.as_flattened()) {
+    for (found, expected) in applied.network.iter().zip(nano.as_flattened()) {
         assert!((found * 1e9 - expected).abs() < 1e-5, "{found} F, expected {expected} nF");
     }
     for (found, gain) in applied.noise_rms_ampere.iter().zip([1.0, 0.5, 0.0]) {
@@ -565,8 +566,8 @@ fn signed_couplings_add_to_the_diagonal_whatever_their_sign() {
     let mut program = program();
     program.coupling_codes[0] = CouplingCode(-1);
     let applied = open(&link).load(&program, soon()).unwrap();
-    assert!((applied.capacitance[[0, 0]] * 1e9 - 3.52).abs() < 1e-5);
-    assert!((applied.capacitance[[0, 1]] * 1e9 - 0.5).abs() < 1e-5);
+    assert!((applied.network[[0, 0]] * 1e9 - 3.52).abs() < 1e-5);
+    assert!((applied.network[[0, 1]] * 1e9 - 0.5).abs() < 1e-5);
 }
 
 #[test]
@@ -586,6 +587,7 @@ fn every_reason_is_given_before_anything_is_sent() {
         coupling_codes: vec![CouplingCode(0); 28],
         gain_codes: vec![],
         bias_codes: vec![],
+        storage_codes: Vec::new(),
         seeds: Some(vec![]),
         discharge: false,
     };
@@ -594,6 +596,7 @@ fn every_reason_is_given_before_anything_is_sent() {
         self_codes: vec![CouplingCode(-1), CouplingCode(16), CouplingCode(15)],
         coupling_codes: vec![CouplingCode(-1), CouplingCode(15), CouplingCode(16)],
         bias_codes: vec![DacCode(-2048), DacCode(2048), DacCode(0)],
+        storage_codes: Vec::new(),
         seeds: Some(vec![[0; 4], [1; 4], [0; 4]]),
         ..program()
     };

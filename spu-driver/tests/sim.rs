@@ -44,6 +44,7 @@ fn program(info: &BoardInfo) -> Program {
         coupling_codes: (0..info.couplings).map(coupling).collect(),
         gain_codes: vec![GainCode(2048); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: Vec::new(),
         seeds: Some((1..=info.cells as u32).map(|cell| [cell, 2, 3, 4]).collect()),
         discharge: true,
     }
@@ -107,7 +108,7 @@ fn a_program_is_what_the_registers_hold() {
         device.read_regs(regs::self_bank(0), &mut words[..8], soon()).unwrap();
         let codes: Vec<_> = words[..8].iter().map(|word| CouplingCode(*word as i16)).collect();
         assert_eq!(codes, program.self_codes);
-        let symmetric = &applied.capacitance - &applied.capacitance.t();
+        let symmetric = &applied.network - &applied.network.t();
         assert!(symmetric.iter().all(|element| *element == 0.0));
     }
 }

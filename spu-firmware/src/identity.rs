@@ -86,7 +86,8 @@ impl Identity {
         let storage = if info.kind == BoardKind::Rc as u16 { 1..=15 } else { 0..=0 };
         expect(
             storage.contains(&info.storage_bits)
-                && (1..=15).contains(&info.self_bits) && (1..=15).contains(&info.coupling_bits),
+                && (1..=15).contains(&info.self_bits)
+                && (1..=15).contains(&info.coupling_bits),
             regs::BANKS,
         )?;
         // A frame is a tick: one sample of each cell.

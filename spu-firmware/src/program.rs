@@ -87,13 +87,18 @@ fn out_of_range(program: &LoadView, identity: &Identity) -> Option<usize> {
         .map(|code| (bias_max.saturating_neg()..=bias_max).contains(&code.0));
     let storage_max = largest(identity.info.storage_bits);
     let stored = if identity.info.storage_bits > 0 { cells } else { 0 };
-    let storage = head(&program.storage_codes, stored)
-        .iter()
-        .map(|code| (0..=storage_max).contains(&code.0));
+    let storage =
+        head(&program.storage_codes, stored).iter().map(|code| (0..=storage_max).contains(&code.0));
     let seeded = program.header.flags & LoadHeader::RESEED != 0;
     // xoshiro never leaves the all-zero state.
     let seeds = head(&program.seeds, cells).iter().map(|seed| !seeded || *seed != [0; 4]);
-    selves.chain(pairs).chain(gains).chain(biases).chain(storage).chain(seeds).position(|holds| !holds)
+    selves
+        .chain(pairs)
+        .chain(gains)
+        .chain(biases)
+        .chain(storage)
+        .chain(seeds)
+        .position(|holds| !holds)
 }
 
 /// Writes the program's registers, without making them active.

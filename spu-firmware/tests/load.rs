@@ -228,7 +228,8 @@ fn ticks_are_read_in_one_piece() {
 
 /// A program of an RC board.
 fn rc_program(cells: u16) -> LoadView {
-    let mut view = LoadView { header: LoadHeader { kind: 2, ..program(cells).header }, ..program(cells) };
+    let mut view =
+        LoadView { header: LoadHeader { kind: 2, ..program(cells).header }, ..program(cells) };
     view.header.flags |= LoadHeader::STORAGE;
     for (cell, code) in view.storage_codes[..usize::from(cells)].iter_mut().enumerate() {
         *code = CouplingCode(255 - cell as i16);

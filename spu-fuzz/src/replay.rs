@@ -191,6 +191,7 @@ fn host(link: Box<dyn Link>) -> Vec<String> {
         coupling_codes: vec![CouplingCode(0); couplings],
         gain_codes: vec![GainCode(2048); cells],
         bias_codes: vec![DacCode(0); cells],
+        storage_codes: Vec::new(),
         seeds: Some((1..=cells as u32).map(|cell| [cell, 2, 3, 4]).collect()),
         discharge: true,
     };

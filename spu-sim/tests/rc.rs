@@ -94,7 +94,12 @@ fn a_held_current_charges_the_cells_as_the_equation_says() {
         let (volts, amperes) = analog.cells();
         assert_eq!(amperes, [0.0; LANES], "there are no inductors");
         for i in 0..LANES {
-            assert!((volts[i] - v[i]).abs() < 1e-10, "tick {tick}, cell {i}: {} {}", volts[i], v[i]);
+            assert!(
+                (volts[i] - v[i]).abs() < 1e-10,
+                "tick {tick}, cell {i}: {} {}",
+                volts[i],
+                v[i]
+            );
             let code = v[i] * analog.parts().adc_gain[i] + analog.parts().adc_offset[i];
             let code = code.clamp(-127.0, 127.0);
             assert!((f64::from(adc[0][i].0) - code).abs() < 0.5 + 1e-6, "tick {tick}, cell {i}");

@@ -30,6 +30,7 @@ pub(crate) fn program(info: &BoardInfo, variant: u64, mark: i16) -> Program {
             .collect(),
         gain_codes: vec![GainCode(3000); info.cells],
         bias_codes: (0..info.cells).map(|i| DacCode(if i == 0 { mark } else { 0 })).collect(),
+        storage_codes: Vec::new(),
         seeds: Some(noise_seeds(variant, 0, info.cells)),
         discharge: true,
     }

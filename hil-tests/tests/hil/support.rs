@@ -37,6 +37,12 @@ pub(crate) fn bank_top(bits: u8) -> i16 {
     ((1_u32 << bits.min(15)) - 1) as i16
 }
 
+/// Storage codes of half of full scale, if the board has such banks.
+pub(crate) fn storage(info: &BoardInfo) -> Vec<CouplingCode> {
+    let half = 1 << info.raw.storage_bits >> 1;
+    Program::open(info).storage_codes.iter().map(|_| CouplingCode(half)).collect()
+}
+
 /// A program within the board's ranges that moves every cell: couplings of a few codes, and noise
 /// seeds from `seed`.
 pub(crate) fn lively(info: &BoardInfo, seed: u64) -> Program {
@@ -53,6 +59,7 @@ pub(crate) fn lively(info: &BoardInfo, seed: u64) -> Program {
         coupling_codes: (0..info.couplings).map(coupling).collect(),
         gain_codes: vec![GainCode(2048); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: storage(info),
         seeds: Some(noise_seeds(seed, 0, info.cells)),
         discharge: true,
     }
@@ -80,6 +87,7 @@ pub(crate) fn random_program(info: &BoardInfo, rng: &mut Xoshiro256PlusPlus) -> 
         bias_codes: (0..info.cells)
             .map(|_| DacCode((below(rng, 2 * full as u64 + 1) as i64 - full) as i16))
             .collect(),
+        storage_codes: storage(info),
         seeds: Some(noise_seeds(rng.next_u64(), 0, info.cells)),
         discharge: below(rng, 2) == 1,
     }

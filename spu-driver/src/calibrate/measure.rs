@@ -65,6 +65,7 @@ impl<'a> Bench<'a> {
             coupling_codes: programming.couplings.iter().map(|code| CouplingCode(*code)).collect(),
             gain_codes: vec![GainCode(0); self.info.cells],
             bias_codes: bias.iter().map(|code| DacCode(*code)).collect(),
+            storage_codes: Vec::new(),
             seeds: None,
             discharge: true,
         }

@@ -49,7 +49,9 @@ fn faults(raw: &InfoReply) -> Vec<String> {
     check(usize::from(raw.couplings) == pairs, &|| {
         format!("{} couplings for {cells} cells", raw.couplings)
     });
+    let rc = raw.kind == BoardKind::Rc as u16;
     for (name, bits, range) in [
+        ("storage", raw.storage_bits, if rc { 1..=15 } else { 0..=0 }),
         ("self-term", raw.self_bits, 1..=15),
         ("coupling", raw.coupling_bits, 1..=15),
         ("DAC", raw.dac_bits, 2..=16),
@@ -72,7 +74,6 @@ fn faults(raw: &InfoReply) -> Vec<String> {
     for (name, value) in [
         ("noise rms", raw.noise_rms_code),
         ("resistance", raw.r_ohm),
-        ("inductance", raw.l_henry),
         ("self-term LSB", raw.self_lsb_farad),
         ("coupling LSB", raw.coupling_lsb_farad),
         ("DAC LSB", raw.dac_lsb_ampere),
@@ -80,6 +81,11 @@ fn faults(raw: &InfoReply) -> Vec<String> {
     ] {
         check(value.is_finite() && value > 0.0, &|| format!("{name} {value}"));
     }
+    // RC boards have no inductors.
+    check(
+        raw.l_henry.is_finite() && if rc { raw.l_henry == 0.0 } else { raw.l_henry > 0.0 },
+        &|| format!("inductance {}", raw.l_henry),
+    );
     for (name, value) in [
         ("stray capacitance", raw.stray_farad),
         ("drive spread", raw.drive_spread),

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 use spu_protocol::code::{CouplingCode, full_scale_code};
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::{LoadHeader, LoadView};
 
 use crate::device::{Applied, BoardInfo, Program};
@@ -16,9 +17,10 @@ pub(super) fn to_view(program: &Program, info: &BoardInfo) -> Result<LoadView, E
     if reasons.is_empty() {
         reasons = range_faults(program, info);
     }
-    if reasons.is_empty() && !positive_definite(capacitance(program, info)) {
+    if reasons.is_empty() && !positive_definite(network(program, info)) {
         reasons.push(
-            "its capacitance matrix is not positive definite; raise the self terms".to_owned(),
+            "its matrix of self terms and couplings is not positive definite; raise the self terms"
+                .to_owned(),
         );
     }
     if !reasons.is_empty() {
@@ -31,6 +33,10 @@ pub(super) fn to_view(program: &Program, info: &BoardInfo) -> Result<LoadView, E
     view.coupling_codes[..info.couplings].copy_from_slice(&program.coupling_codes);
     view.gain_codes[..n].copy_from_slice(&program.gain_codes);
     view.bias_codes[..n].copy_from_slice(&program.bias_codes);
+    if info.raw.storage_bits > 0 {
+        view.header.flags |= LoadHeader::STORAGE;
+        view.storage_codes[..n].copy_from_slice(&program.storage_codes);
+    }
     if let Some(seeds) = &program.seeds {
         view.header.flags |= LoadHeader::RESEED;
         view.seeds[..n].copy_from_slice(seeds);
@@ -44,11 +50,13 @@ pub(super) fn to_view(program: &Program, info: &BoardInfo) -> Result<LoadView, E
 fn length_faults(program: &Program, info: &BoardInfo) -> Vec<String> {
     let (n, pairs) = (info.cells, info.couplings);
     let seeds = program.seeds.as_ref().map_or(n, Vec::len);
+    let storage = if info.raw.storage_bits > 0 { n } else { 0 };
     [
         ("self codes", program.self_codes.len(), n),
         ("coupling codes", program.coupling_codes.len(), pairs),
         ("gain codes", program.gain_codes.len(), n),
         ("bias codes", program.bias_codes.len(), n),
+        ("storage codes", program.storage_codes.len(), storage),
         ("seeds", seeds, n),
     ]
     .into_iter()
@@ -74,6 +82,9 @@ fn range_faults(program: &Program, info: &BoardInfo) -> Vec<String> {
         let code = program.coupling_codes[info.pair(i, j)];
         check(format!("coupling code of cells {i} and {j}"), code.0, low, top);
     }
+    for (cell, code) in program.storage_codes.iter().enumerate() {
+        check(format!("storage code of cell {cell}"), code.0, 0, bank_top(raw.storage_bits));
+    }
     let full = full_scale_code(raw.dac_bits);
     for (cell, code) in program.bias_codes.iter().enumerate() {
         check(format!("bias code of cell {cell}"), code.0, -full, full);
@@ -95,18 +106,21 @@ fn pairs(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
 }
 
-/// Nominal Maxwell capacitance matrix, in farads: a coupling c > 0 between cells i and j stores
-/// ½c(vᵢ − vⱼ)², a cross-connected one (c < 0) ½|c|(vᵢ + vⱼ)².
-fn capacitance(program: &Program, info: &BoardInfo) -> Array2<f64> {
+/// Nominal matrix of self terms and couplings, in farads or siemens: a coupling c > 0 between cells i
+/// and j adds ½c(vᵢ − vⱼ)² to energy or loss, a cross-connected one (c < 0) ½|c|(vᵢ + vⱼ)².
+fn network(program: &Program, info: &BoardInfo) -> Array2<f64> {
     let n = info.cells;
-    let farad = |code: CouplingCode, lsb: f32| f64::from(code.0) * f64::from(lsb);
+    let always = match info.kind() {
+        BoardKind::Rc => 1.0 / f64::from(info.raw.r_ohm),
+        BoardKind::Rlc | BoardKind::Factored => f64::from(info.raw.stray_farad),
+    };
+    let value = |code: CouplingCode, lsb: f32| f64::from(code.0) * f64::from(lsb);
     let mut matrix = Array2::zeros((n, n));
     for i in 0..n {
-        matrix[[i, i]] =
-            farad(program.self_codes[i], info.raw.self_lsb_farad) + f64::from(info.raw.stray_farad);
+        matrix[[i, i]] = value(program.self_codes[i], info.raw.self_lsb_farad) + always;
     }
     for (i, j) in pairs(n) {
-        let c = farad(program.coupling_codes[info.pair(i, j)], info.raw.coupling_lsb_farad);
+        let c = value(program.coupling_codes[info.pair(i, j)], info.raw.coupling_lsb_farad);
         matrix[[i, i]] += c.abs();
         matrix[[j, j]] += c.abs();
         matrix[[i, j]] = -c;
@@ -146,7 +160,7 @@ pub(super) fn applied(
     let unit = f64::from(info.raw.noise_rms_code) * f64::from(info.raw.dac_lsb_ampere);
     Ok(Applied {
         program: program.clone(),
-        capacitance: capacitance(program, info),
+        network: network(program, info),
         noise_rms_ampere: program.gain_codes.iter().map(|gain| gain.factor() * unit).collect(),
     })
 }
@@ -165,6 +179,10 @@ fn difference(sent: &LoadView, back: &LoadView, info: &BoardInfo) -> Option<Stri
         .or_else(|| {
             let pairs = ..info.couplings;
             first("coupling code", &sent.coupling_codes[pairs], &back.coupling_codes[pairs])
+        })
+        .or_else(|| {
+            let stored = if sent.header.flags & LoadHeader::STORAGE != 0 { n } else { 0 };
+            first("storage code", &sent.storage_codes[..stored], &back.storage_codes[..stored])
         })
         .or_else(|| first("gain code", &sent.gain_codes[..n], &back.gain_codes[..n]))
         .or_else(|| first("bias code", &sent.bias_codes[..n], &back.bias_codes[..n]))

@@ -168,6 +168,7 @@ impl Fit {
             coupling_codes: vec![CouplingCode(0); info.couplings],
             gain_codes: vec![GainCode(0); info.cells],
             bias_codes: vec![DacCode(0); info.cells],
+            storage_codes: Vec::new(),
             seeds: None,
             discharge: true,
         };

@@ -81,6 +81,7 @@ pub(crate) fn program(info: &BoardInfo, seed: u32) -> Program {
         coupling_codes: vec![CouplingCode(1); info.couplings],
         gain_codes: vec![GainCode(2048); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: Vec::new(),
         seeds: Some((1..=info.cells as u32).map(|cell| [cell, 2, 3, seed]).collect()),
         discharge: true,
     }

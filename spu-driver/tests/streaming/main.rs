@@ -69,6 +69,7 @@ fn program(info: &BoardInfo) -> Program {
         coupling_codes: vec![CouplingCode(0); info.couplings],
         gain_codes: vec![GainCode(2048); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: Vec::new(),
         seeds: Some((1..=info.cells as u32).map(|cell| [cell, 2, 3, 4]).collect()),
         discharge: true,
     }

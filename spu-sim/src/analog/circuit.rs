@@ -37,9 +37,9 @@ impl BankCodes {
 /// and the stray capacitances, of RC boards a diagonal of storage and stray capacitances.
 pub(crate) fn capacitance(kind: Kind, parts: &Parts, codes: &BankCodes, cells: usize) -> Matrix {
     match kind {
-        Kind::Rlc => network(parts, codes, cells, |i, own| {
-            (parts.stray_farad[i] + own).max(MIN_SELF_FARAD)
-        }),
+        Kind::Rlc => {
+            network(parts, codes, cells, |i, own| (parts.stray_farad[i] + own).max(MIN_SELF_FARAD))
+        }
         Kind::Rc => Matrix::from_fn(cells, cells, |i, j| {
             let storage = bank(&parts.storage_elements[i], codes.storage_codes[i]);
             if i == j { (parts.stray_farad[i] + storage).max(MIN_SELF_FARAD) } else { 0.0 }

@@ -53,6 +53,7 @@ pub(crate) fn program(info: &BoardInfo) -> Program {
         coupling_codes: vec![CouplingCode(2); info.couplings],
         gain_codes: vec![GainCode(2500); info.cells],
         bias_codes: vec![DacCode(0); info.cells],
+        storage_codes: Vec::new(),
         seeds: Some(noise_seeds(1, 0, info.cells)),
         discharge: true,
     }

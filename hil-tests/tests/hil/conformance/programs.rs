@@ -2,11 +2,12 @@
 
 use spu_driver::{Device, Error, Program};
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::regs;
 
 use super::read_many;
 use crate::bench::{Bench, Outcome};
-use crate::support::{bank_top, generator, random_program, soon};
+use crate::support::{bank_top, generator, random_program, soon, storage};
 
 /// What the registers hold of a program, seeds included.
 pub(super) fn registers(device: &mut dyn Device) -> Result<Program, Error> {
@@ -19,6 +20,10 @@ pub(super) fn registers(device: &mut dyn Device) -> Result<Program, Error> {
     };
     let gains = read_many(device, regs::noise_gain(0), cells)?;
     let biases = read_many(device, regs::bias(0), cells)?;
+    let storage = match device.info().raw.storage_bits {
+        0 => Vec::new(),
+        _ => read_many(device, regs::storage(0), cells)?,
+    };
     // A register holds its code sign-extended.
     let signed = |word: &u32| i16::try_from(word.cast_signed()).expect("a 16-bit code");
     Ok(Program {
@@ -26,6 +31,7 @@ pub(super) fn registers(device: &mut dyn Device) -> Result<Program, Error> {
         coupling_codes: pairs.iter().map(|word| CouplingCode(signed(word))).collect(),
         gain_codes: gains.iter().map(|word| GainCode(*word as u16)).collect(),
         bias_codes: biases.iter().map(|word| DacCode(signed(word))).collect(),
+        storage_codes: storage.iter().map(|word| CouplingCode(signed(word))).collect(),
         seeds: Some(seeds.chunks_exact(4).map(|s| [s[0], s[1], s[2], s[3]]).collect()),
         discharge: true,
     })
@@ -38,13 +44,17 @@ pub(super) fn reads_back(device: &mut dyn Device, program: &Program) -> Outcome 
     let held = registers(device)?;
     assert_eq!(held, Program { discharge: true, ..program.clone() });
 
-    // v C v = sum of self terms and strays times v², and of couplings times (vᵢ ∓ vⱼ)².
+    // v C v = sum of self terms and strays times v², and of couplings times (vᵢ ∓ vⱼ)²; of RC boards
+    // v G v, with leakages in place of strays.
     let info = device.info();
+    let always = match info.kind() {
+        BoardKind::Rc => 1.0 / f64::from(info.raw.r_ohm),
+        _ => f64::from(info.raw.stray_farad),
+    };
     let v: Vec<f64> = (0..info.cells).map(|i| 1.0 + (i * i) as f64 * 0.3).collect();
     let mut energy = 0.0;
     for i in 0..info.cells {
-        let own = f64::from(program.self_codes[i].0) * f64::from(info.raw.self_lsb_farad)
-            + f64::from(info.raw.stray_farad);
+        let own = f64::from(program.self_codes[i].0) * f64::from(info.raw.self_lsb_farad) + always;
         energy += own * v[i] * v[i];
         for j in i + 1..info.cells {
             let c = f64::from(program.coupling_codes[info.pair(i, j)].0)
@@ -53,10 +63,10 @@ pub(super) fn reads_back(device: &mut dyn Device, program: &Program) -> Outcome 
         }
     }
     let mut form = 0.0;
-    for ((i, j), c) in applied.capacitance.indexed_iter() {
+    for ((i, j), c) in applied.network.indexed_iter() {
         form += v[i] * c * v[j];
     }
-    assert!((form - energy).abs() <= 1e-9 * energy, "{form} F V² for {energy} F V²");
+    assert!((form - energy).abs() <= 1e-9 * energy, "{form} for {energy}");
     let unit = f64::from(info.raw.noise_rms_code) * f64::from(info.raw.dac_lsb_ampere);
     for (ampere, gain) in applied.noise_rms_ampere.iter().zip(&program.gain_codes) {
         assert!((ampere - gain.factor() * unit).abs() <= 1e-12 * unit);
@@ -97,6 +107,7 @@ pub(super) fn program_ends(bench: &Bench) -> Outcome {
                 .map(|i| GainCode(if i % 2 == flip { u16::MAX } else { 0 }))
                 .collect(),
             bias_codes: (0..info.cells).map(|i| DacCode(either(i, full, -full))).collect(),
+            storage_codes: storage(info),
             seeds: Some(vec![[u32::MAX; 4]; info.cells]),
             discharge: true,
         };

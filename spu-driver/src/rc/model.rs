@@ -1,0 +1,132 @@
+//! What the host believes of an RC board's parts.
+
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+use spu_protocol::payload::info::BoardKind;
+use spu_protocol::regs;
+
+use crate::board_model::bank;
+use crate::device::{BoardInfo, Deadline, Device, pair_index};
+use crate::error::Error;
+
+/// The values of one RC cell.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RcCell {
+    /// Conductance to ground with every switch open, in siemens.
+    pub leak_siemens: f64,
+    /// Capacitance to ground with every switch open, in farads.
+    pub stray_farad: f64,
+    /// Current of the DAC, in amperes per code.
+    pub drive_ampere: f64,
+    /// Gain of the ADC, in codes per volt.
+    pub adc_gain: f64,
+    /// ADC code at 0 V.
+    pub adc_offset: f64,
+}
+
+/// The values of one RC board: nominal ones, or measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RcModel {
+    /// Cell by cell.
+    pub cells: Vec<RcCell>,
+    /// Elements of each cell's self-term bank, in siemens; element k is switched by bit k.
+    pub selves: Vec<Vec<f64>>,
+    /// Elements of each coupling bank, in siemens, by pair as [`pair_index`] orders them.
+    pub couplings: Vec<Vec<f64>>,
+    /// Elements of each cell's storage bank, in farads.
+    pub storage: Vec<Vec<f64>>,
+    /// Sample period, in seconds.
+    pub period_s: f64,
+}
+
+/// Refuses boards of another kind.
+///
+/// # Errors
+/// [`Error::Unsupported`], which names what to use instead.
+pub(super) fn require_rc(info: &BoardInfo) -> Result<(), Error> {
+    if info.kind() == BoardKind::Rc {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        reasons: vec![format!(
+            "a {} board has no RC cells, so it does not relax to a mean; its covariance inverts \
+             (`spu invert`), or use an RC board (`--device sim:profile=rc-8`)",
+            info.profile
+        )],
+    })
+}
+
+impl RcModel {
+    /// The nominal values of a board's profile.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a board that is not of RC cells; link errors.
+    pub fn nominal(device: &mut dyn Device, deadline: Deadline) -> Result<Self, Error> {
+        require_rc(device.info())?;
+        let mut word = [0];
+        device.read_regs(regs::STORAGE_LSB_FARAD, &mut word, deadline)?;
+        let storage_lsb = f32::from_bits(word[0]);
+        if !(storage_lsb.is_finite() && storage_lsb > 0.0) {
+            return Err(Error::Corrupt { what: format!("a storage LSB of {storage_lsb} F") });
+        }
+        let info = device.info();
+        let raw = &info.raw;
+        let cell = RcCell {
+            leak_siemens: 1.0 / f64::from(raw.r_ohm),
+            stray_farad: f64::from(raw.stray_farad),
+            drive_ampere: f64::from(raw.dac_lsb_ampere),
+            adc_gain: 1.0 / f64::from(raw.adc_lsb_volt),
+            adc_offset: 0.0,
+        };
+        let bank = |bits: u8, lsb: f32| -> Vec<f64> {
+            (0..bits).map(|bit| f64::from(lsb) * f64::from(1_u32 << bit)).collect()
+        };
+        Ok(Self {
+            cells: vec![cell; info.cells],
+            selves: vec![bank(raw.self_bits, raw.self_lsb_farad); info.cells],
+            couplings: vec![bank(raw.coupling_bits, raw.coupling_lsb_farad); info.couplings],
+            storage: vec![bank(raw.storage_bits, storage_lsb); info.cells],
+            period_s: info.sample_period_s(),
+        })
+    }
+
+    /// Number of cells.
+    pub fn cell_count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Conductance to ground that a self-term code gives cell `cell`, leakage included, in siemens.
+    pub fn self_siemens(&self, cell: usize, code: i16) -> f64 {
+        self.cells[cell].leak_siemens + bank(&self.selves[cell], code)
+    }
+
+    /// Capacitance that a storage code gives cell `cell`, stray capacitance included, in farads.
+    pub fn farad(&self, cell: usize, code: i16) -> f64 {
+        self.cells[cell].stray_farad + bank(&self.storage[cell], code)
+    }
+
+    /// Capacitances of storage codes, in farads, one a cell.
+    pub fn capacitances(&self, storage: &[i16]) -> Array1<f64> {
+        storage.iter().enumerate().map(|(cell, code)| self.farad(cell, *code)).collect()
+    }
+
+    /// Conductance matrix of codes of all cells, in siemens:
+    /// `G_ii = self_i + Σ_j g_ij`, `G_ij = ∓g_ij` for a straight (crossed) coupling.
+    pub fn conductance(&self, selves: &[i16], couplings: &[i16]) -> Array2<f64> {
+        let n = self.cell_count();
+        let mut g = Array2::zeros((n, n));
+        for i in 0..n {
+            g[[i, i]] += self.self_siemens(i, selves[i]);
+            for j in i + 1..n {
+                let pair = pair_index(n, i, j);
+                let value = bank(&self.couplings[pair], couplings[pair]);
+                g[[i, i]] += value;
+                g[[j, j]] += value;
+                let off = if couplings[pair] < 0 { value } else { -value };
+                g[[i, j]] = off;
+                g[[j, i]] = off;
+            }
+        }
+        g
+    }
+}
