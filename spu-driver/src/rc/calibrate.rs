@@ -129,7 +129,7 @@ impl Bench<'_> {
         let n = self.cells();
         let offsets = self.offsets()?;
         let alone = self.alone()?;
-        let (products, gains, couplings, residual) = self.pairs(&alone)?;
+        let Pairs { products, gains, couplings, residual } = self.pairs(&alone)?;
         let mut model = self.nominal.clone();
         for i in 0..n {
             let cell = &mut model.cells[i];
@@ -164,7 +164,7 @@ impl Bench<'_> {
             (0..n)
                 .map(|i| match r[i] / height[i] {
                     r if r > 0.0 => Ok(1.0 / r),
-                    r => Err(self.refuse(format!(
+                    r => Err(refused(&format!(
                         "cell {i} answers {r:.3} ADC codes to a DAC code: its drive or its converter \
                          is dead, or its channel is swapped"
                     ))),
@@ -180,9 +180,8 @@ impl Bench<'_> {
         Ok(Alone { open, bits })
     }
 
-    /// Step 2: products d a, gains a, elements of all couplings in siemens, and how far the readings of
-    /// an element disagree.
-    fn pairs(&mut self, alone: &Alone) -> Result<(Vec<f64>, Vec<f64>, Vec<Vec<f64>>, f64), Error> {
+    /// Step 2.
+    fn pairs(&mut self, alone: &Alone) -> Result<Pairs, Error> {
         let n = self.cells();
         let bits = self.info.raw.coupling_bits.min(self.info.raw.self_bits);
         let mut readings = vec![Vec::new(); self.info.couplings];
@@ -227,10 +226,7 @@ impl Bench<'_> {
         self.fit(&readings)
     }
 
-    fn fit(
-        &self,
-        readings: &[Vec<Reading>],
-    ) -> Result<(Vec<f64>, Vec<f64>, Vec<Vec<f64>>, f64), Error> {
+    fn fit(&self, readings: &[Vec<Reading>]) -> Result<Pairs, Error> {
         let n = self.cells();
         // Differences of logarithms, cell i's less cell j's.
         let mut products = Array2::<f64>::zeros((n, n));
@@ -239,8 +235,13 @@ impl Bench<'_> {
             for j in i + 1..n {
                 let of_pair = &readings[pair_index(n, i, j)];
                 for (bit, reading) in of_pair.iter().enumerate() {
-                    if reading.own.iter().chain(&reading.cross).any(|value| !(*value > 0.0)) {
-                        return Err(self.refuse(format!(
+                    if reading
+                        .own
+                        .iter()
+                        .chain(&reading.cross)
+                        .any(|value| *value <= 0.0 || !value.is_finite())
+                    {
+                        return Err(refused(&format!(
                             "element {bit} of the coupling of cells {i} and {j} does not couple them: \
                              its switch is stuck, or a channel is swapped"
                         )));
@@ -282,7 +283,7 @@ impl Bench<'_> {
             }
         }
         let residual = (squares / f64::from(count.max(1))).sqrt();
-        Ok((products, gains, couplings, residual))
+        Ok(Pairs { products, gains, couplings, residual })
     }
 
     /// Step 3: storage elements and strays, into the model.
@@ -307,7 +308,7 @@ impl Bench<'_> {
                     let limit = height[i] * cell.drive_ampere * cell.adc_gain / siemens[i];
                     let left = 1.0 - risen[i] / limit;
                     if !(left > 0.0 && left < 1.0) {
-                        return Err(self.refuse(format!(
+                        return Err(refused(&format!(
                             "cell {i} rises to {:.2} of its limit: its storage bank is stuck",
                             1.0 - left
                         )));
@@ -452,7 +453,7 @@ impl Bench<'_> {
             return Err(Error::Cancelled);
         }
         if let Some(cell) = report.saturated.iter().position(|count| *count > 0) {
-            return Err(self.refuse(format!(
+            return Err(refused(&format!(
                 "the converter of cell {cell} saturates at {REACH} of its nominal range: it is at a \
                  rail, or the drive is too strong"
             )));
@@ -461,10 +462,6 @@ impl Bench<'_> {
             .moments
             .ok_or_else(|| Error::Corrupt { what: "an acquisition of moments has none".into() })?;
         Ok(moments.sums.iter().map(|sum| *sum as f64 / moments.count as f64).collect())
-    }
-
-    fn refuse(&self, what: String) -> Error {
-        Error::Uncalibrated { why: format!("{what}; check the board, then calibrate it again") }
     }
 
     /// Refuses values that no board of this profile has.
@@ -482,7 +479,7 @@ impl Bench<'_> {
                     let low = nominal / PLAUSIBLE - 0.5 * lsb;
                     let high = nominal * PLAUSIBLE + 0.5 * lsb;
                     if !(low..=high).contains(found) {
-                        return Err(self.refuse(format!(
+                        return Err(refused(&format!(
                             "element {bit} of {what} bank {index} measures {:.2} of its nominal value: \
                              its switch is stuck",
                             found / nominal
@@ -495,11 +492,27 @@ impl Bench<'_> {
     }
 }
 
+fn refused(what: &str) -> Error {
+    Error::Uncalibrated { why: format!("{what}; check the board, then calibrate it again") }
+}
+
 /// 1/r of each cell, in DAC codes per ADC code.
 struct Alone {
     open: Vec<f64>,
     /// By cell and bit.
     bits: Vec<Vec<f64>>,
+}
+
+/// What all pairs give.
+struct Pairs {
+    /// d a of each cell.
+    products: Vec<f64>,
+    /// a of each cell.
+    gains: Vec<f64>,
+    /// Elements of each coupling, in siemens.
+    couplings: Vec<Vec<f64>>,
+    /// Root-mean-square disagreement of an element's readings.
+    residual: f64,
 }
 
 /// What an element reads of its pair: `g / (d_i a_i)`, `g / (d_j a_j)`; `g / (d_i a_j)`,

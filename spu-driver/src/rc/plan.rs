@@ -102,11 +102,11 @@ impl RcPlan {
         program.self_codes.fill(top(info.raw.self_bits));
         // Storage first: what it is off by, the rest makes up for.
         let mut held_scale = Vec::with_capacity(n);
-        for i in 0..n {
-            let wanted = farad * scale[i] * scale[i] - model.cells[i].stray_farad;
-            let (value, code) = banks.storage[i].nearest(wanted);
+        for (i, scale) in scale.iter().enumerate() {
+            let stray = model.cells[i].stray_farad;
+            let (value, code) = banks.storage[i].nearest(farad * scale * scale - stray);
             program.storage_codes[i] = CouplingCode(code);
-            held_scale.push(((model.cells[i].stray_farad + value) / farad).sqrt());
+            held_scale.push(((stray + value) / farad).sqrt());
         }
         let mut loads: Vec<f64> = (0..n).map(|i| model.cells[i].leak_siemens).collect();
         let mut g = Array2::zeros((n, n));

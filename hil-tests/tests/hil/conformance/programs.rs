@@ -107,7 +107,7 @@ pub(super) fn program_ends(bench: &Bench) -> Outcome {
                 .map(|i| GainCode(if i % 2 == flip { u16::MAX } else { 0 }))
                 .collect(),
             bias_codes: (0..info.cells).map(|i| DacCode(either(i, full, -full))).collect(),
-            storage_codes: storage(info),
+            storage_codes: storage(&info),
             seeds: Some(vec![[u32::MAX; 4]; info.cells]),
             discharge: true,
         };
