@@ -1,0 +1,1 @@
+//! The device law as a test for any backend.
