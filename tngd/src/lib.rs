@@ -21,5 +21,6 @@ pub mod krylov;
 mod linalg;
 pub mod loss;
 pub mod model;
-//pub mod nn;
+pub mod nn;
 //pub mod optim;
+mod random;

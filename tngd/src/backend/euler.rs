@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::{BackendError, Capabilities, Evolution, NaturalGradient, Phases, Report, check, law};
-use crate::{curvature::Curvature, krylov::Lanczos};
+use super::{BackendError, Capabilities, Evolution, NaturalGradient, Phases, Report, check};
+use crate::{curvature::Curvature, krylov::Lanczos, random::normals};
 
 /// Lanczos steps that estimate λ_max.
 const ESTIMATE: usize = 12;
@@ -61,7 +61,7 @@ impl NaturalGradient for Euler {
         check::request(self, curvature, gradient, evolution, state)?;
         let &Evolution { damping, time, noise, seed } = evolution;
         let begin = Instant::now();
-        let start: Vec<f32> = law::normals(0, state.len()).map(|z| z as f32).collect();
+        let start: Vec<f32> = normals(0, state.len()).map(|z| z as f32).collect();
         let mut products = 0;
         // No steps, nothing to be unstable.
         if time > 0.0 {
@@ -81,7 +81,7 @@ impl NaturalGradient for Euler {
         let factors = begin.elapsed();
 
         let begin = Instant::now();
-        let mut normals = law::normals(seed, usize::MAX);
+        let mut deviates = normals(seed, usize::MAX);
         let mut x = state.to_vec();
         let mut product = vec![0.0; x.len()];
         // A remainder of rounding is no step.
@@ -95,7 +95,7 @@ impl NaturalGradient for Euler {
                 *x -= step * (p + damping * *x - g);
             }
             if noise > 0.0 {
-                x.iter_mut().zip(&mut normals).for_each(|(x, z)| *x += (spread * z) as f32);
+                x.iter_mut().zip(&mut deviates).for_each(|(x, z)| *x += (spread * z) as f32);
             }
         }
         check::result(&x)?;

@@ -7,6 +7,7 @@ use crate::{
     curvature::Curvature,
     krylov,
     linalg::{Mat, MatMut, axpy, finite, matmul},
+    random::normals,
 };
 
 /// Digital emulation of an ideal device: mean and noise at any time t as functions of the
@@ -131,10 +132,10 @@ impl NaturalGradient for ExactLaw {
             &mut iterations,
         )?;
         if noise > 0.0 {
-            let normals: Vec<f32> = law::normals(seed, state.len()).map(|z| z as f32).collect();
+            let deviates: Vec<f32> = normals(seed, state.len()).map(|z| z as f32).collect();
             let noise = self.function(
                 &operator,
-                &normals,
+                &deviates,
                 |s| law::spread(s + damping, time, noise),
                 |s| law::spread_difference(s, damping, time, noise),
                 &mut iterations,

@@ -1,8 +1,5 @@
 //! Functions of an eigenvalue in the device law.
 
-use rand_distr::{Distribution, StandardNormal};
-use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
-
 /// (1 − e^{−at}) / a, for a > 0 or t finite: x_t = x_0 + mean(F, t) (g − F x_0).
 pub(crate) fn mean(a: f64, t: f64) -> f64 {
     if t == f64::INFINITY {
@@ -31,12 +28,6 @@ pub(crate) fn spread(a: f64, t: f64, noise: f64) -> f64 {
 pub(crate) fn spread_difference(s: f64, lambda: f64, t: f64, noise: f64) -> f64 {
     let sum = spread(s + lambda, t, noise) + spread(lambda, t, noise);
     if sum == 0.0 { 0.0 } else { noise * mean_difference(s, lambda, 2.0 * t) / sum }
-}
-
-/// n standard normal deviates.
-pub(crate) fn normals(seed: u64, n: usize) -> impl Iterator<Item = f64> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    (0..n).map(move |_| StandardNormal.sample(&mut rng))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{BackendError, law};
-use crate::krylov::Tridiagonal;
+use crate::{krylov::Tridiagonal, random::normals};
 
 /// A relaxation of k cells, k = [`Tridiagonal::len`]:
 ///
@@ -111,8 +111,8 @@ impl Relaxer for DigitalRelaxer {
             .map(|(j, &a)| law::mean(a, relaxation.time) * relaxation.bias * eigen.entry(0, j))
             .collect();
         if relaxation.noise > 0.0 {
-            let normals = law::normals(relaxation.seed, modes.len());
-            for ((mode, &a), z) in modes.iter_mut().zip(&eigen.values).zip(normals) {
+            let deviates = normals(relaxation.seed, modes.len());
+            for ((mode, &a), z) in modes.iter_mut().zip(&eigen.values).zip(deviates) {
                 *mode += (relaxation.noise * law::mean(a, 2.0 * relaxation.time)).sqrt() * z;
             }
         }

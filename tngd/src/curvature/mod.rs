@@ -2,13 +2,13 @@
 
 mod damping;
 mod dense;
-//mod kronecker;
-//mod outputs;
+mod kronecker;
+mod outputs;
 
 pub use damping::{Damping, DampingError};
 pub use dense::{Dense, DenseError};
-//pub use kronecker::KroneckerFactor;
-//pub use outputs::{Kind, OutputCurvature};
+pub use kronecker::KroneckerFactor;
+pub use outputs::{Kind, OutputCurvature};
 
 /// A symmetric positive semi-definite N × N matrix G: the generalized Gauss–Newton matrix or the
 /// empirical Fisher matrix, averaged over a batch.
