@@ -253,3 +253,6 @@ pub enum BackendError {
         source: Box<dyn Error + Send + Sync>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ impl Conv2d {
     }
 
     /// Patches of all images, each followed by `last` if there is one.
-    fn patches(&self, images: &[f32], last: Option<f32>) -> Vec<f32> {
+    pub(super) fn patches(&self, images: &[f32], last: Option<f32>) -> Vec<f32> {
         let width = self.patch() + usize::from(last.is_some());
         let (run, across) = (self.kernel * self.channels, self.columns * self.channels);
         let mut patches =
