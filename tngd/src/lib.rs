@@ -22,5 +22,5 @@ mod linalg;
 pub mod loss;
 pub mod model;
 pub mod nn;
-//pub mod optim;
+pub mod optim;
 mod random;

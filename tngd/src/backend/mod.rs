@@ -80,6 +80,18 @@ pub struct Report {
     pub phases: Phases,
 }
 
+impl Report {
+    /// Adds what another evolution took.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.products += other.products;
+        self.iterations += other.iterations;
+        self.phases.factors += other.phases.factors;
+        self.phases.program += other.phases.program;
+        self.phases.evolve += other.phases.evolve;
+        self.phases.read += other.phases.read;
+    }
+}
+
 /// A backend: evolves a state by the device law, or solves for its equilibrium.
 ///
 /// What comes out of a device has passed its converters. What is computed digitally says so:
