@@ -1,5 +1,7 @@
 //! Lanczos tridiagonalisation of symmetric operators, and functions of them applied to a vector.
 
+use std::mem;
+
 use nalgebra::{DMatrix, SymmetricEigen};
 
 use crate::{
@@ -109,7 +111,7 @@ impl Lanczos {
         (norm > 0.0).then(|| Self {
             n: start.len(),
             norm,
-            basis: start.iter().map(|&x| (f64::from(x) / norm) as f32).collect(),
+            basis: start.iter().map(|x| (1.0 / norm) as f32 * x).collect(),
             matrix: Tridiagonal::default(),
             residual: norm,
         })
@@ -146,16 +148,22 @@ impl Lanczos {
         }
         self.matrix.diagonal.push(alpha);
         axpy(-alpha, self.vector(k), &mut w);
-        // Twice is enough (Parlett, The Symmetric Eigenvalue Problem, section 6.9).
+        self.residual = norm(&w);
+        // A second time only if much cancelled, and twice is enough (Parlett, The Symmetric
+        // Eigenvalue Problem, section 6.9).
         for _ in 0..2 {
             for j in 0..=k {
-                let q = &self.basis[j * self.n..][..self.n];
+                let q = self.vector(j);
                 axpy(-dot(q, &w), q, &mut w);
             }
+            let before = mem::replace(&mut self.residual, norm(&w));
+            if self.residual > 0.7 * before {
+                break;
+            }
         }
-        self.residual = norm(&w);
         if k + 1 < self.n && self.residual > BREAKDOWN * self.matrix.norm_inf() {
-            self.basis.extend(w.iter().map(|&x| (-f64::from(x) / self.residual) as f32));
+            let scale = (-1.0 / self.residual) as f32;
+            self.basis.extend(w.iter().map(|x| scale * x));
         } else {
             self.residual = 0.0;
         }
@@ -239,5 +247,88 @@ pub fn apply(
         }
         // Eigenvalues cost O(k³): rarer as the space grows.
         check = (steps + 4).max(steps * 5 / 4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{curvature::Dense, random::normals};
+
+    fn random(seed: u64, n: usize) -> Vec<f32> {
+        normals(seed, n).map(|z| z as f32).collect()
+    }
+
+    /// MᵀM of rows of M, in n dimensions.
+    fn semidefinite(seed: u64, rows: usize, n: usize) -> Dense {
+        let m = random(seed, rows * n);
+        let entry = |i: usize, j: usize| {
+            m.chunks_exact(n).map(|row| f64::from(row[i]) * f64::from(row[j])).sum::<f64>() as f32
+        };
+        Dense::new((0..n * n).map(|at| entry(at / n, at % n)).collect(), n).unwrap()
+    }
+
+    #[test]
+    fn the_projection_is_tridiagonal_with_orthonormal_vectors() {
+        let (n, k, damping) = (30, 8, 0.5);
+        let curvature = semidefinite(1, 40, n);
+        let start = random(2, n);
+        let lanczos = Lanczos::of_curvature(&curvature, damping, &start, k).unwrap();
+        let matrix = lanczos.matrix();
+        assert_eq!(matrix.len(), k);
+        assert!(matrix.off_diagonal.iter().all(|&b| b < 0.0));
+        let mut fq = vec![0.0; n];
+        for j in 0..k {
+            curvature.product(lanczos.vector(j), &mut fq);
+            axpy(damping, lanczos.vector(j), &mut fq);
+            for i in 0..k {
+                let expected = if i == j { 1.0 } else { 0.0 };
+                assert!((dot(lanczos.vector(i), lanczos.vector(j)) - expected).abs() < 1e-6);
+                let entry = dot(lanczos.vector(i), &fq);
+                assert!((entry - matrix.entry(i, j)).abs() < 1e-5 * matrix.norm_inf(), "{i} {j}");
+            }
+        }
+        // The first vector is the start.
+        let mut first = start;
+        axpy(-lanczos.start_norm(), lanczos.vector(0), &mut first);
+        assert!(norm(&first) < 1e-6 * lanczos.start_norm());
+    }
+
+    #[test]
+    fn it_stops_where_the_space_is_invariant() {
+        // Rank 3: the start has at most 3 + 1 directions that differ.
+        let curvature = semidefinite(3, 3, 20);
+        let lanczos = Lanczos::of_curvature(&curvature, 0.1, &random(4, 20), 10).unwrap();
+        assert_eq!((lanczos.matrix().len(), lanczos.residual()), (4, 0.0));
+        // And at n.
+        let lanczos =
+            Lanczos::of_curvature(&semidefinite(5, 9, 4), 0.1, &random(4, 4), 10).unwrap();
+        assert_eq!((lanczos.matrix().len(), lanczos.residual()), (4, 0.0));
+        assert!(Lanczos::new(&[0.0; 3]).is_none());
+    }
+
+    #[test]
+    fn functions_are_those_of_the_eigenvalues() {
+        let n = 40;
+        let curvature = semidefinite(6, 50, n);
+        let v = random(7, n);
+        let product = |v: &[f32], out: &mut [f32]| curvature.product(v, out);
+        // exp(−A/50) twice is exp(−A/25), and 1/(A + 1) solves.
+        let f = |a: f64| (-a / 50.0).exp();
+        let once = apply(product, &v, f, 1e-7, n);
+        let twice = apply(product, &once.value, f, 1e-7, n);
+        let direct = apply(product, &v, |a| (-a / 25.0).exp(), 1e-7, n);
+        let mut difference = twice.value;
+        axpy(-1.0, &direct.value, &mut difference);
+        assert!(norm(&difference) < 2e-6 * norm(&direct.value) && once.steps < n);
+        let solved = apply(product, &v, |a| 1.0 / (a + 1.0), 1e-7, n).value;
+        let mut back = vec![0.0; n];
+        curvature.product(&solved, &mut back);
+        axpy(1.0, &solved, &mut back);
+        axpy(-1.0, &v, &mut back);
+        assert!(norm(&back) < 1e-5 * norm(&v));
+        assert_eq!(apply(product, &[0.0; 40], f, 1e-7, n).steps, 0);
+        let few = apply(product, &v, |a| 1.0 / (a + 1e-3), 1e-7, 3);
+        assert!(few.steps == 3 && few.change > 1e-7);
     }
 }

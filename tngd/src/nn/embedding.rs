@@ -77,9 +77,9 @@ impl Layer for Embedding {
 
     /// Rows of the table are apart: for each token, δ summed over its places in an example, and
     /// products between the examples that have it.
-    fn add_gram(&self, at: &At, dy: &[f32], gram: &mut [f32]) {
+    fn add_gram(&self, at: &At, delta: &[f32], gram: &mut [f32]) {
         let examples = at.x.len() / self.tokens;
-        let columns = dy.len() / (examples * self.outputs());
+        let columns = delta.len() / (examples * self.outputs());
         let mut places: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, &token) in at.x.iter().enumerate() {
             places.entry(token as usize).or_default().push(place);
@@ -97,7 +97,7 @@ impl Layer for Embedding {
                     sums.resize(at + self.size, 0.0);
                     for place in of_example {
                         let from = (row * self.tokens + place % self.tokens) * self.size;
-                        axpy(1.0, &dy[from..][..self.size], &mut sums[at..]);
+                        axpy(1.0, &delta[from..][..self.size], &mut sums[at..]);
                     }
                 }
             }

@@ -38,19 +38,57 @@ impl Factors<'_> {
         self.delta.len() / (self.examples() * self.positions * self.outputs)
     }
 
-    /// Adds J Jᵀ to the lower triangle of `gram`.
-    fn add_gram(&self, gram: &mut [f32]) {
-        if self.positions == 1 {
-            self.add_gram_of_products(gram);
+    /// Whether a column's Jacobian, outputs × width, is no longer than its δ, positions × outputs.
+    fn short(&self) -> bool {
+        1 < self.positions && self.width <= self.positions
+    }
+
+    /// Writes the Jacobians of `some` outputs from `first` on, one row per column.
+    fn jacobians(&self, first: usize, some: usize, jacobians: &mut [f32]) {
+        let (columns, positions, width) = (self.columns(), self.positions, self.width);
+        for (row, jacobian) in jacobians.chunks_exact_mut(some * width).enumerate() {
+            let delta = &self.delta[row * positions * self.outputs + first..];
+            let delta = Mat::strided(delta, positions, some, self.outputs);
+            let a = Mat::new(&self.a[row / columns * positions * width..], positions, width);
+            matmul(MatMut::new(jacobian, some, width), false, 1.0, delta.t(), a);
+        }
+    }
+
+    /// What [`add_gram`](Self::add_gram) takes as δ: Jacobians where they are short.
+    fn gram_rows(&self, rows: &mut Vec<f32>) {
+        if self.short() {
+            let from = rows.len();
+            let columns = self.examples() * self.columns();
+            rows.resize(from + columns * self.outputs * self.width, 0.0);
+            self.jacobians(0, self.outputs, &mut rows[from..]);
         } else {
-            self.add_gram_of_jacobians(gram);
+            rows.extend_from_slice(self.delta);
+        }
+    }
+
+    /// Adds J Jᵀ to the lower triangle of `gram`, of `rows` rows; δ is as
+    /// [`gram_rows`](Self::gram_rows) gives it.
+    fn add_gram(&self, rows: usize, gram: &mut [f32]) {
+        if self.positions == 1 {
+            self.add_gram_of_products(rows, gram);
+        } else if self.short() {
+            add_square(self.delta, rows, gram);
+        } else {
+            // The Jacobians of a few outputs at a time.
+            let most = (JACOBIANS / (rows * self.width)).clamp(1, self.outputs);
+            let mut jacobians = vec![0.0; rows * most * self.width];
+            for first in (0..self.outputs).step_by(most) {
+                let some = most.min(self.outputs - first);
+                let jacobians = &mut jacobians[..rows * some * self.width];
+                self.jacobians(first, some, jacobians);
+                add_square(jacobians, rows, gram);
+            }
         }
     }
 
     /// (a aᵀ) ∘ (δ δᵀ), for one position.
-    fn add_gram_of_products(&self, gram: &mut [f32]) {
-        let (examples, columns) = (self.examples(), self.columns());
-        let rows = examples * columns;
+    fn add_gram_of_products(&self, rows: usize, gram: &mut [f32]) {
+        let (examples, columns) = (self.examples(), rows / self.examples());
         let a = Mat::new(self.a, examples, self.width);
         let mut aa = vec![0.0; examples * examples];
         matmul(MatMut::new(&mut aa, examples, examples), false, 1.0, a, a.t());
@@ -71,31 +109,16 @@ impl Factors<'_> {
             }
         }
     }
+}
 
-    /// From the Jacobians of a few outputs at a time, summed over positions.
-    fn add_gram_of_jacobians(&self, gram: &mut [f32]) {
-        let (columns, width) = (self.columns(), self.width);
-        let rows = self.examples() * columns;
-        let most = (JACOBIANS / (rows * width)).clamp(1, self.outputs);
-        let mut jacobians = vec![0.0; rows * most * width];
-        for first in (0..self.outputs).step_by(most) {
-            let some = most.min(self.outputs - first);
-            for row in 0..rows {
-                let delta = &self.delta[row * self.positions * self.outputs + first..];
-                let delta = Mat::strided(delta, self.positions, some, self.outputs);
-                let a = &self.a[row / columns * self.positions * width..];
-                let a = Mat::new(a, self.positions, width);
-                let jacobian = &mut jacobians[row * some * width..];
-                matmul(MatMut::new(jacobian, some, width), false, 1.0, delta.t(), a);
-            }
-            for from in (0..rows).step_by(BLOCK) {
-                let to = (from + BLOCK).min(rows);
-                let left = Mat::new(&jacobians[from * some * width..], to - from, some * width);
-                let right = Mat::new(&jacobians, to, some * width);
-                let gram = MatMut::strided(&mut gram[from * rows..], to - from, to, rows);
-                matmul(gram, true, 1.0, left, right.t());
-            }
-        }
+/// Adds X Xᵀ to the lower triangle of `gram`.
+fn add_square(x: &[f32], rows: usize, gram: &mut [f32]) {
+    let width = x.len() / rows;
+    for from in (0..rows).step_by(BLOCK) {
+        let to = (from + BLOCK).min(rows);
+        let some = Mat::new(&x[from * width..], to - from, width);
+        let gram = MatMut::strided(&mut gram[from * rows..], to - from, to, rows);
+        matmul(gram, true, 1.0, some, Mat::new(x, to, width).t());
     }
 }
 
@@ -166,8 +189,12 @@ impl Linear {
         Factors { positions, width: self.width, outputs: self.outputs, a, delta }
     }
 
-    pub(super) fn add_gram(self, positions: usize, a: &[f32], delta: &[f32], gram: &mut [f32]) {
-        self.factors(positions, a, delta).add_gram(gram);
+    pub(super) fn gram_rows(self, positions: usize, a: &[f32], delta: &[f32], rows: &mut Vec<f32>) {
+        self.factors(positions, a, delta).gram_rows(rows);
+    }
+
+    pub(super) fn add_gram(self, positions: usize, a: &[f32], rows: &[f32], gram: &mut [f32]) {
+        self.factors(positions, a, rows).add_gram(gram.len().isqrt(), gram);
     }
 }
 
@@ -227,8 +254,8 @@ impl Layer for Dense {
         self.linear().gradient(at.saved, dy, dtheta);
     }
 
-    fn add_gram(&self, at: &At, dy: &[f32], gram: &mut [f32]) {
-        self.linear().add_gram(1, at.saved, dy, gram);
+    fn add_gram(&self, at: &At, rows: &[f32], gram: &mut [f32]) {
+        self.linear().add_gram(1, at.saved, rows, gram);
     }
 
     fn factors<'a>(&self, at: &At<'a>, dy: &'a [f32]) -> Option<Factors<'a>> {

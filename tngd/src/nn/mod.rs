@@ -17,6 +17,8 @@ pub use linear::{Dense, Factors};
 pub use model::{Batch, NetworkModel};
 pub use network::{Network, Tape};
 
+use std::ops::Range;
+
 use crate::model::ModelError;
 
 /// A layer: a function y = f(θ, x) of one example, applied to every example of a batch.
@@ -50,7 +52,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         }
     }
 
-    /// Writes f(θ, x) to `y`; `saved` is for what the other methods need of it.
+    /// Writes f(θ, x) to `y`; `saved` is for what the other methods need of
+    /// it: as many values for every example.
     fn forward(&self, theta: &[f32], x: &[f32], y: &mut [f32], saved: &mut Vec<f32>);
 
     /// Reverse mode to the inputs: writes (∂y/∂x)ᵀ δ to `dx`, for every column of δ = `dy`.
@@ -63,10 +66,16 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// per example.
     fn gradient(&self, _at: &At, _dy: &[f32], _dtheta: &mut [f32]) {}
 
+    /// Appends to `rows` what [`add_gram`](Self::add_gram) needs of every column of δ = `dy`: δ
+    /// itself, or a shorter form of that column's (∂y/∂θ)ᵀ δ.
+    fn gram_rows(&self, _at: &At, dy: &[f32], rows: &mut Vec<f32>) {
+        rows.extend_from_slice(dy);
+    }
+
     /// Adds this layer's part of J Jᵀ to the lower triangle of `gram`, where row (example, column)
-    /// of J is (∂y/∂θ)ᵀ δ of that example and column. `gram` is b·c × b·c, row-major; what is
-    /// above its diagonal is of no account.
-    fn add_gram(&self, _at: &At, _dy: &[f32], _gram: &mut [f32]) {}
+    /// of J is (∂y/∂θ)ᵀ δ of that example and column, given by [`gram_rows`](Self::gram_rows).
+    /// `gram` is b·c × b·c, row-major; what is above its diagonal is of no account.
+    fn add_gram(&self, _at: &At, _rows: &[f32], _gram: &mut [f32]) {}
 
     /// Activations a and columns δ whose outer products make the Jacobians, if this layer is
     /// linear in its parameters in that way.
@@ -86,6 +95,18 @@ pub struct At<'a> {
     pub y: &'a [f32],
     /// What [`Layer::forward`] saved.
     pub saved: &'a [f32],
+}
+
+impl At<'_> {
+    /// Some of `all` examples.
+    fn of(self, examples: Range<usize>, all: usize) -> Self {
+        let part = |values: &'_ [f32]| -> Range<usize> {
+            let each = values.len() / all;
+            examples.start * each..examples.end * each
+        };
+        let (x, y, saved) = (part(self.x), part(self.y), part(self.saved));
+        Self { theta: self.theta, x: &self.x[x], y: &self.y[y], saved: &self.saved[saved] }
+    }
 }
 
 #[cfg(test)]

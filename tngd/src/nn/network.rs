@@ -5,6 +5,9 @@ use std::ops::Range;
 use super::{At, Conv2d, Dense, Factors, Layer, Relu};
 use crate::{model::ModelError, random::normals};
 
+/// Values of δ that go back through the layers at once for a Gram matrix: they stay in the cache.
+const GROUP: usize = 1 << 16;
+
 /// Layers one after the other. Parameters θ are those of the layers, in order, in one slice.
 #[derive(Debug)]
 pub struct Network {
@@ -150,19 +153,20 @@ impl Network {
         Ok(tape)
     }
 
-    /// Takes columns δ at the outputs back through the layers; `visit` sees each layer with
+    /// Takes columns δ at the outputs of some examples back through the layers; `visit` sees each layer with
     /// parameters, where it is linearised, and δ at its outputs.
     fn walk_back(
         &self,
         theta: &[f32],
         tape: &Tape,
+        examples: Range<usize>,
         dz: &[f32],
         mut visit: impl FnMut(usize, &dyn Layer, &At, &[f32]),
     ) {
         let rows = dz.len() / self.outputs();
         let mut dy = dz.to_vec();
         for (i, layer) in self.layers.iter().enumerate().skip(self.lowest).rev() {
-            let at = tape.at(i, self.part(i, theta));
+            let at = tape.at(i, self.part(i, theta)).of(examples.clone(), tape.examples);
             if layer.params() > 0 {
                 visit(i, &**layer, &at, &dy);
             }
@@ -176,7 +180,7 @@ impl Network {
 
     /// Reverse mode: writes Jᵀ `dz`, summed over the batch, to `out`; `dz` is examples × outputs.
     pub fn vjp(&self, theta: &[f32], tape: &Tape, dz: &[f32], out: &mut [f32]) {
-        self.walk_back(theta, tape, dz, |i, layer, at, dy| {
+        self.walk_back(theta, tape, 0..tape.examples, dz, |i, layer, at, dy| {
             layer.gradient(at, dy, &mut out[self.range(i)]);
         });
     }
@@ -197,13 +201,24 @@ impl Network {
     /// `columns` is examples × c × outputs. The result is examples·c squared, row-major.
     pub fn gram(&self, theta: &[f32], tape: &Tape, columns: &[f32]) -> Vec<f32> {
         let rows = columns.len() / self.outputs();
+        let per_example = columns.len() / tape.examples;
+        let widest = self.layers.iter().map(|layer| layer.outputs()).max().unwrap_or(1);
+        let group = (GROUP * tape.examples / (rows * widest)).max(1);
+        let mut gram_rows = vec![Vec::new(); self.layers.len()];
+        for from in (0..tape.examples).step_by(group) {
+            let examples = from..(from + group).min(tape.examples);
+            let columns = &columns[from * per_example..examples.end * per_example];
+            self.walk_back(theta, tape, examples, columns, |i, layer, at, dy| {
+                layer.gram_rows(at, dy, &mut gram_rows[i]);
+            });
+        }
         let mut gram = vec![0.0; rows * rows];
-        self.walk_back(theta, tape, columns, |_, layer, at, dy| layer.add_gram(at, dy, &mut gram));
-        for i in 0..rows {
-            for j in 0..i {
-                gram[j * rows + i] = gram[i * rows + j];
+        for (i, (layer, rows)) in self.layers.iter().zip(gram_rows).enumerate() {
+            if layer.params() > 0 {
+                layer.add_gram(&tape.at(i, self.part(i, theta)), &rows, &mut gram);
             }
         }
+        mirror(&mut gram, rows);
         gram
     }
 
@@ -216,10 +231,24 @@ impl Network {
         columns: &[f32],
         mut visit: impl FnMut(usize, Factors),
     ) {
-        self.walk_back(theta, tape, columns, |i, layer, at, dy| {
+        self.walk_back(theta, tape, 0..tape.examples, columns, |i, layer, at, dy| {
             if let Some(factors) = layer.factors(at, dy) {
                 visit(i, factors);
             }
         });
+    }
+}
+
+/// Copies the lower triangle to the upper one, tile by tile: whole columns miss the cache.
+fn mirror(matrix: &mut [f32], n: usize) {
+    const TILE: usize = 32;
+    for top in (0..n).step_by(TILE) {
+        for left in (0..=top).step_by(TILE) {
+            for i in top..(top + TILE).min(n) {
+                for j in left..(left + TILE).min(i) {
+                    matrix[j * n + i] = matrix[i * n + j];
+                }
+            }
+        }
     }
 }

@@ -31,6 +31,7 @@ fn case(name: &'static str, layers: Vec<Box<dyn Layer>>, x: Vec<f32>) -> Case {
 fn cases() -> Vec<Case> {
     let first = Conv2d::new([7, 6, 2], 3, 2, 3).unwrap();
     let second = Conv2d::new(first.out_shape(), 2, 1, 2).unwrap();
+    let small = Conv2d::new([6, 5, 1], 2, 1, 2).unwrap();
     let (middle, end) = (first.outputs(), second.outputs());
     vec![
         case(
@@ -52,6 +53,16 @@ fn cases() -> Vec<Case> {
                 Box::new(Dense { inputs: end, outputs: 3 }),
             ],
             random(4, 84 * 3),
+        ),
+        case(
+            // More places than values in a patch.
+            "small kernel",
+            vec![
+                Box::new(small),
+                Box::new(Tanh { size: small.outputs() }),
+                Box::new(Dense { inputs: small.outputs(), outputs: 3 }),
+            ],
+            random(5, 30 * 3),
         ),
         case(
             "embedding",
@@ -389,7 +400,7 @@ fn bad_networks_and_batches_are_refused() {
         said(&case.theta, &[0.0, f32::NAN, 0.0]),
         ModelError::NotFinite("an input of the network")
     );
-    let case = cases().swap_remove(2);
+    let case = cases().swap_remove(3);
     let token = |x: f32| case.network.forward(&case.theta, &[0.0, x, 0.0, 0.0]).unwrap_err();
     for bad in [5.0, -1.0, 0.5, f32::NAN] {
         assert!(matches!(token(bad), ModelError::Token { vocabulary: 5, .. }), "{bad}");
