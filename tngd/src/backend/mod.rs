@@ -1,0 +1,270 @@
+//! What turns a gradient g and a curvature G into a natural gradient: a device, or an emulation.
+//!
+//! The device law. With F = G + λI the state x of an array of cells obeys
+//!
+//! ```text
+//! dx = −(F x − g) dt + N[0, 2 κ0 dt]
+//! ⟨x_t⟩  = e^{−Ft} (x_0 − F⁻¹g) + F⁻¹g
+//! cov(x_t) = κ0 F⁻¹ (I − e^{−2Ft})
+//! ```
+//!
+//! (arXiv 2405.13817, section 4; that x_0 is known exactly.) Time is in units of τ, the time constant of a cell whose conductance
+//! is 1. [`conformance`] tests any backend against this law.
+
+mod check;
+pub mod conformance;
+mod digital;
+mod euler;
+mod exact;
+mod krylov;
+mod law;
+mod relax;
+
+use std::{error::Error, time::Duration};
+
+pub use digital::{Cg, Cholesky, Woodbury};
+pub use euler::Euler;
+pub use exact::ExactLaw;
+pub use krylov::Krylov;
+pub use relax::{DigitalRelaxer, Relaxation, Relaxed, Relaxer};
+
+use crate::curvature::Curvature;
+
+/// How the state evolves under one batch's gradient and curvature.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evolution {
+    /// Damping λ > 0, added to the curvature's diagonal.
+    pub damping: f64,
+    /// Analog time t ≥ 0 in units of τ. `f64::INFINITY` is the equilibrium.
+    pub time: f64,
+    /// Noise strength κ0 ≥ 0.
+    pub noise: f64,
+    /// Seed of this evolution's noise. Another one for every step.
+    pub seed: u64,
+}
+
+/// What a backend can do. A request beyond it is [refused](BackendError) before anything changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Evolves for finite times, not to the equilibrium only.
+    pub finite_time: bool,
+    /// Reaches the equilibrium, t = ∞.
+    pub equilibrium: bool,
+    /// Has noise, κ0 > 0.
+    pub noise: bool,
+}
+
+/// Time that one evolution took, by phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Host: Gram matrices, Lanczos vectors, products with the curvature.
+    pub factors: Duration,
+    /// Setting the device.
+    pub program: Duration,
+    /// The device's own time, or that of computing what it would do.
+    pub evolve: Duration,
+    /// Reading the device.
+    pub read: Duration,
+}
+
+/// What one evolution took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// [`NaturalGradient::label`] of the backend that did it.
+    pub label: String,
+    /// Products with the curvature, or with its factor and the factor's transpose.
+    pub products: usize,
+    /// Lanczos, conjugate-gradient or time steps.
+    pub iterations: usize,
+    /// Where the time went.
+    pub phases: Phases,
+}
+
+impl Report {
+    /// Adds what another evolution took.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.products += other.products;
+        self.iterations += other.iterations;
+        self.phases.factors += other.phases.factors;
+        self.phases.program += other.phases.program;
+        self.phases.evolve += other.phases.evolve;
+        self.phases.read += other.phases.read;
+    }
+}
+
+/// A backend: evolves a state by the device law, or solves for its equilibrium.
+///
+/// What comes out of a device has passed its converters. What is computed digitally says so:
+/// [`is_device`](Self::is_device) is false and [`label`](Self::label) names an emulation or a solver.
+pub trait NaturalGradient {
+    /// One line for people and result files.
+    fn label(&self) -> String;
+
+    /// Whether the result was read from a device (simulated at the level of its converter codes,
+    /// or real), rather than computed from the equations.
+    fn is_device(&self) -> bool;
+
+    /// What this backend can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Evolves `state` for [`Evolution::time`] under `gradient` and `curvature`.
+    ///
+    /// `state` comes in as x_0 and leaves as what is read: x_t. Both slices have
+    /// [`Curvature::len`] entries. The next step may start from it (a warm start), or from another.
+    ///
+    /// # Errors
+    /// Bad requests and numbers that are not finite, before `state` is changed; failures of the
+    /// device and of convergence, which leave `state` as it was.
+    fn evolve(
+        &mut self,
+        curvature: &dyn Curvature,
+        gradient: &[f32],
+        evolution: &Evolution,
+        state: &mut [f32],
+    ) -> Result<Report, BackendError>;
+}
+
+/// Why an evolution was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// λ is not above 0.
+    #[error(
+        "damping λ = {0} is not above 0: the curvature alone may be singular; choose λ > 0, such as 0.1"
+    )]
+    Damping(f64),
+    /// t is negative or NaN.
+    #[error("analog time t = {0} is negative or not a number: give t >= 0 in units of τ")]
+    Time(f64),
+    /// κ0 is negative or not finite.
+    #[error("noise κ0 = {0} is negative or not finite: give κ0 >= 0; 0 switches the noise off")]
+    Noise(f64),
+    /// A slice has another length than the curvature.
+    #[error(
+        "{what} has {len} entries, but the curvature is of {needed} parameters: pass vectors of one model"
+    )]
+    Length {
+        /// Which slice.
+        what: &'static str,
+        /// Its length.
+        len: usize,
+        /// [`Curvature::len`].
+        needed: usize,
+    },
+    /// NaN or infinity.
+    #[error(
+        "{0} is not finite: the run has diverged or the model is at fault; lower the learning rate, clip gradients, or go back to a checkpoint"
+    )]
+    NotFinite(&'static str),
+    /// Only the equilibrium can be computed.
+    #[error(
+        "{label} computes the equilibrium only, t = {time} is finite: use exact-law, or t = inf"
+    )]
+    EquilibriumOnly {
+        /// Backend.
+        label: String,
+        /// t asked for.
+        time: f64,
+    },
+    /// The equilibrium cannot be reached.
+    #[error(
+        "{label} steps through time and cannot reach t = inf: give a finite t, or use exact-law"
+    )]
+    NoEquilibrium {
+        /// Backend.
+        label: String,
+    },
+    /// The backend has no noise.
+    #[error("{label} has no noise, κ0 = {noise} was asked for: use exact-law, or κ0 = 0")]
+    Noiseless {
+        /// Backend.
+        label: String,
+        /// κ0 asked for.
+        noise: f64,
+    },
+    /// δt is no time step.
+    #[error("time step δt = {0} is not above 0 and finite: give one, such as 0.1 (in units of τ)")]
+    TimeStep(f64),
+    /// Euler–Maruyama would blow up.
+    #[error(
+        "Euler–Maruyama is unstable: δt λ_max = {dt} × {largest} >= 2; take δt below {limit:.3}, or use exact-law, which has no step"
+    )]
+    Unstable {
+        /// δt.
+        dt: f64,
+        /// Upper estimate of the largest eigenvalue of G + λI.
+        largest: f64,
+        /// 2 / λ_max.
+        limit: f64,
+    },
+    /// A dense matrix of this size is not formed.
+    #[error(
+        "a dense curvature of {n} parameters would take {bytes} bytes, more than the limit of {limit}: use woodbury, cg or exact-law, or raise the limit"
+    )]
+    TooLarge {
+        /// N.
+        n: usize,
+        /// Bytes of the N × N matrix in f64.
+        bytes: u128,
+        /// Bytes allowed.
+        limit: u128,
+    },
+    /// G has no factor B.
+    #[error(
+        "{label} needs the factor B of the curvature G = BᵀB, which this model does not give: implement Curvature::low_rank, or use cg"
+    )]
+    NoFactor {
+        /// Backend.
+        label: String,
+    },
+    /// G + λI is not positive definite in arithmetic.
+    #[error(
+        "the curvature plus λ = {damping} is not positive definite: the model's products are not those of a positive semi-definite matrix, or λ is below their rounding errors; raise λ"
+    )]
+    NotPositiveDefinite {
+        /// λ.
+        damping: f64,
+    },
+    /// An iteration did not converge.
+    #[error(
+        "{label} did not converge in {iterations} iterations (error {error:e}, wanted {tolerance:e}): allow more iterations, or raise the damping or the tolerance"
+    )]
+    NotConverged {
+        /// Backend.
+        label: String,
+        /// Iterations done.
+        iterations: usize,
+        /// Relative error reached.
+        error: f64,
+        /// Relative error asked for.
+        tolerance: f64,
+    },
+    /// There is no number of cells to project on.
+    #[error("0 cells were asked for of {available}: give between 1 and {available}")]
+    NoCells {
+        /// Cells of the relaxer.
+        available: usize,
+    },
+    /// More cells than there are.
+    #[error(
+        "{cells} cells were asked for, but {label} has {available}: ask for at most {available}"
+    )]
+    TooFewCells {
+        /// Cells asked for.
+        cells: usize,
+        /// Cells there are.
+        available: usize,
+        /// Relaxer.
+        label: String,
+    },
+    /// The board failed.
+    #[error("{label} failed: {source}")]
+    Device {
+        /// Device.
+        label: String,
+        /// What it says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+#[cfg(test)]
+mod tests;

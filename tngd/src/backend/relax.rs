@@ -1,0 +1,124 @@
+//! The part of a step that eight cells can do: relax a small tridiagonal system.
+
+use std::time::Duration;
+
+use super::{BackendError, law};
+use crate::{krylov::Tridiagonal, random::normals};
+
+/// A relaxation of k cells, k = [`Tridiagonal::len`]:
+///
+/// ```text
+/// dy = −(T y − bias e₁) dt + N[0, 2 κ0 dt],   y(0) = 0
+/// ```
+///
+/// T is positive definite and its off-diagonals are ≤ 0, so that T is an M-matrix: D T D with a
+/// suitable positive diagonal D has no negative row sum, and is a network of positive conductances.
+/// With cell capacitors C_i = d_i² and noise currents √(2κ0) d_i such a network obeys the equation
+/// above in y = D v.
+#[derive(Debug, Clone)]
+pub struct Relaxation {
+    /// T.
+    pub matrix: Tridiagonal,
+    /// Bias of the first cell; the others have none.
+    pub bias: f64,
+    /// Time in units of τ, ≥ 0; may be infinite.
+    pub time: f64,
+    /// κ0.
+    pub noise: f64,
+    /// Seed of the noise.
+    pub seed: u64,
+}
+
+impl Relaxation {
+    /// The same relaxation of T/s, s = ‖T‖∞: conductances up to 1. Time and bias change so that y
+    /// is the same at the end: time t s, bias/s, and noise κ0/s.
+    #[must_use]
+    pub fn normalised(&self) -> Self {
+        let scale = self.matrix.norm_inf();
+        Self {
+            matrix: self.matrix.scaled(1.0 / scale),
+            bias: self.bias / scale,
+            time: self.time * scale,
+            noise: self.noise / scale,
+            seed: self.seed,
+        }
+    }
+}
+
+/// Times that a relaxation took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Relaxed {
+    /// Setting the device.
+    pub program: Duration,
+    /// Evolving.
+    pub evolve: Duration,
+    /// Reading.
+    pub read: Duration,
+}
+
+/// What does a [`Relaxation`]: a board's cells, or a digital reference.
+pub trait Relaxer {
+    /// One line for people and result files.
+    fn label(&self) -> String;
+
+    /// Whether y is read from a device's converters.
+    fn is_device(&self) -> bool;
+
+    /// Most cells k.
+    fn cells(&self) -> usize;
+
+    /// Relaxes and writes y(t) to `y`, which has as many entries as the matrix has rows, at most
+    /// [`cells`](Self::cells).
+    ///
+    /// # Errors
+    /// [`BackendError::Device`], with `y` unspecified.
+    fn relax(&mut self, relaxation: &Relaxation, y: &mut [f64]) -> Result<Relaxed, BackendError>;
+}
+
+/// The reference: y(t) by the eigenvalues of T in f64, with exact noise.
+#[derive(Debug, Clone, Copy)]
+pub struct DigitalRelaxer {
+    cells: usize,
+}
+
+impl DigitalRelaxer {
+    /// A reference with as many cells.
+    pub fn new(cells: usize) -> Self {
+        Self { cells }
+    }
+}
+
+impl Relaxer for DigitalRelaxer {
+    fn label(&self) -> String {
+        format!("digital emulation of {} cells", self.cells)
+    }
+
+    fn is_device(&self) -> bool {
+        false
+    }
+
+    fn cells(&self) -> usize {
+        self.cells
+    }
+
+    fn relax(&mut self, relaxation: &Relaxation, y: &mut [f64]) -> Result<Relaxed, BackendError> {
+        let start = std::time::Instant::now();
+        let eigen = relaxation.matrix.eigen();
+        let mut modes: Vec<f64> = eigen
+            .values
+            .iter()
+            .enumerate()
+            .map(|(j, &a)| law::mean(a, relaxation.time) * relaxation.bias * eigen.entry(0, j))
+            .collect();
+        if relaxation.noise > 0.0 {
+            let deviates = normals(relaxation.seed, modes.len());
+            for ((mode, &a), z) in modes.iter_mut().zip(&eigen.values).zip(deviates) {
+                *mode += (relaxation.noise * law::mean(a, 2.0 * relaxation.time)).sqrt() * z;
+            }
+        }
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = modes.iter().enumerate().map(|(j, mode)| eigen.entry(i, j) * mode).sum();
+        }
+        Ok(Relaxed { evolve: start.elapsed(), ..Relaxed::default() })
+    }
+}
