@@ -13,10 +13,12 @@
 //! - [`curvature`]: generalized Gauss–Newton matrix and empirical Fisher as operators, damping
 //! - [`krylov`]: Lanczos tridiagonalisation and functions of matrices
 //! - [`backend`]: the device law, its emulations, the k-cell Krylov contract, digital solvers
+//! - [`data`]: examples and the files they come from
 //! - [`optim`]: SGD, Adam, TNGD and TNGD-Adam, schedules, checkpoints
 
 pub mod backend;
 pub mod curvature;
+pub mod data;
 pub mod krylov;
 mod linalg;
 pub mod loss;

@@ -1,5 +1,6 @@
 //! Code generation, checks and figures: `cargo xtask --help`.
 
+mod data;
 mod figures;
 mod firmware;
 mod gateware;
@@ -32,6 +33,8 @@ enum Task {
     Firmware(firmware::Arguments),
     /// Test the USB and serial links in a virtual machine (needs QEMU)
     Guest(guest::Args),
+    /// Fetch a public data set
+    Data(data::Args),
     /// Measure the project's headline figures
     Figures(figures::Args),
     /// Run the commands of the README
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Gateware => gateware::run(),
         Task::Firmware(args) => firmware::run(&args),
         Task::Guest(args) => guest::run(&args),
+        Task::Data(args) => data::run(&args),
         Task::Figures(args) => figures::run(&args),
         Task::Readme { except } => readme::run(&except),
         Task::Soak { arguments } => soak::run(&arguments),

@@ -11,6 +11,7 @@
 //! (arXiv 2405.13817, section 4; that x_0 is known exactly.) Time is in units of τ, the time constant of a cell whose conductance
 //! is 1. [`conformance`] tests any backend against this law.
 
+mod board;
 mod check;
 pub mod conformance;
 mod digital;
@@ -22,6 +23,7 @@ mod relax;
 
 use std::{error::Error, time::Duration};
 
+pub use board::RcBoard;
 pub use digital::{Cg, Cholesky, Woodbury};
 pub use euler::Euler;
 pub use exact::ExactLaw;
