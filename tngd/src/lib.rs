@@ -15,6 +15,7 @@
 //! - [`backend`]: the device law, its emulations, the k-cell Krylov contract, digital solvers
 //! - [`data`]: examples and the files they come from
 //! - [`optim`]: SGD, Adam, TNGD and TNGD-Adam, schedules, checkpoints
+//! - [`train`]: the training loop
 
 pub mod backend;
 pub mod curvature;
@@ -26,3 +27,4 @@ pub mod model;
 pub mod nn;
 pub mod optim;
 mod random;
+pub mod train;

@@ -98,9 +98,9 @@ fn take(from: &Path, to: &Path) -> Result<()> {
 
 fn check(file: &Path, hash: &str) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let found = Sha256::digest(&bytes).iter().fold(String::new(), |text, octet| {
-        text + &format!("{octet:02x}")
-    });
+    let found = Sha256::digest(&bytes)
+        .iter()
+        .fold(String::new(), |text, octet| text + &format!("{octet:02x}"));
     ensure!(
         found == hash,
         "{} is not the published file: its SHA-256 is {found}, not {hash}",

@@ -12,7 +12,7 @@ use crate::served::ServedBoard;
 use crate::support::soon;
 
 /// Profiles that are tested where `SPU_DEVICE` is plain `sim`.
-const SIM_PROFILES: [&str; 3] = ["ideal", "rev-a", "rev-b"];
+const SIM_PROFILES: [&str; 4] = ["ideal", "rev-a", "rev-b", "rc-8"];
 
 /// Outcome of a test; an assertion that fails panics.
 pub(crate) type Outcome = anyhow::Result<()>;
@@ -29,6 +29,8 @@ pub(crate) struct Case {
 pub(crate) enum Need {
     /// A board whose covariance is an inverse.
     Rlc,
+    /// A board that relaxes to a mean.
+    Rc,
     /// At least this many cells.
     Cells(usize),
     /// A board that is its profile: no spread, no stray capacitance, fine banks.
@@ -211,6 +213,9 @@ impl Bench {
         let reason = match need {
             Need::Rlc if info.kind() != BoardKind::Rlc => {
                 format!("profile {profile} is not an RLC board")
+            }
+            Need::Rc if info.kind() != BoardKind::Rc => {
+                format!("profile {profile} is not an RC board")
             }
             Need::Cells(n) if info.cells < n => {
                 format!("needs {n} cells, the board has {}", info.cells)

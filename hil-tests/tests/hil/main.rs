@@ -21,6 +21,7 @@ mod copies;
 mod flashing;
 mod inversion;
 mod qemu;
+mod relaxation;
 mod served;
 mod statistics;
 mod support;
@@ -39,10 +40,11 @@ use crate::bench::{Bench, Case};
 type Suite = (&'static str, &'static [Case]);
 
 /// Suites that run on one board.
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     ("conformance", conformance::CASES),
     ("inversion", inversion::CASES),
     ("statistics", statistics::CASES),
+    ("relaxation", relaxation::CASES),
 ];
 
 /// The suite that runs on several copies.

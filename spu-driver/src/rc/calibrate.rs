@@ -30,7 +30,7 @@ use crate::rc::model::RcModel;
 use crate::seeds::noise_seeds;
 
 /// Part of the converter's range that a step is meant to reach.
-const REACH: f64 = 0.7;
+const REACH: f64 = 0.55;
 /// Root-mean-square dither, in ADC codes.
 const DITHER: f64 = 1.5;
 /// Time constants after which a step is read, in step 3.
@@ -454,8 +454,10 @@ impl Bench<'_> {
         }
         if let Some(cell) = report.saturated.iter().position(|count| *count > 0) {
             return Err(refused(&format!(
-                "the converter of cell {cell} saturates at {REACH} of its nominal range: it is at a \
-                 rail, or the drive is too strong"
+                "the converter of cell {cell} saturates with self code {} where it should reach {REACH} \
+                 of its range: a switch of self-term bank {cell} is stuck, the drive is too strong, or \
+                 the converter is at a rail",
+                program.self_codes[cell].0
             )));
         }
         let moments = report

@@ -106,8 +106,10 @@ impl Relaxer for RcBoard {
                 relaxer.solve(device, &plan, &b, &options)
             }
         });
-        let read = read
-            .map_err(|source| BackendError::Device { label: self.label(), source: source.into() })?;
+        let read = read.map_err(|source| BackendError::Device {
+            label: self.label(),
+            source: source.into(),
+        })?;
         y.copy_from_slice(&read.x);
         self.ticks += read.ticks;
         self.runs += u64::from(read.runs);

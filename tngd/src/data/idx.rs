@@ -90,9 +90,6 @@ mod tests {
         assert!(parse(&floats).unwrap_err().to_string().contains("0d"));
         let mut large = FILE;
         large[4..12].fill(255);
-        assert!(matches!(
-            parse(&large),
-            Err(IdxError::Truncated { .. } | IdxError::TooLarge(_))
-        ));
+        assert!(matches!(parse(&large), Err(IdxError::Truncated { .. } | IdxError::TooLarge(_))));
     }
 }

@@ -2,6 +2,7 @@
 
 use spu_driver::Error;
 use spu_protocol::error::ErrorCode;
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::regs::{self, Access, banks, board, converters, map_version};
 
 use super::{read, read_many};
@@ -69,10 +70,11 @@ pub(super) fn nominal_values(bench: &Bench) -> Outcome {
     let mut lease = bench.device()?;
     let device = lease.board();
     let raw = device.info().raw;
+    let rc = device.info().kind() == BoardKind::Rc;
     for (name, address, value, positive) in [
         ("noise", regs::NOISE_RMS, raw.noise_rms_code, true),
         ("R", regs::R_OHM, raw.r_ohm, true),
-        ("L", regs::L_HENRY, raw.l_henry, true),
+        ("L", regs::L_HENRY, raw.l_henry, !rc),
         ("self LSB", regs::SELF_LSB_FARAD, raw.self_lsb_farad, true),
         ("coupling LSB", regs::COUPLING_LSB_FARAD, raw.coupling_lsb_farad, true),
         ("stray", regs::STRAY_FARAD, raw.stray_farad, false),
@@ -123,7 +125,7 @@ pub(super) fn outside(bench: &Bench) -> Outcome {
     let (cells, couplings) = (device.info().cells, device.info().couplings);
     let self_end = regs::self_bank(0) + 4 * cells as u16;
     let coupling_end = regs::coupling_bank(0) + 4 * couplings as u16;
-    let gap = regs::STREAM_FRAMES_PER_S + 4;
+    let gap = regs::STORAGE_LSB_FARAD + 4;
     for address in [gap, 0x0001, 0x0002, regs::SCRATCH_LEN as u16 * 4 + regs::scratch(0)] {
         assert_eq!(refused(device.read_regs(address, &mut [0], soon())), address);
         assert_eq!(refused(device.write_regs(address, &[0], soon())), address);
