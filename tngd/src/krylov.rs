@@ -180,7 +180,7 @@ impl Lanczos {
         &self.matrix
     }
 
-    /// ‖A q_k − (its part in the space)‖: 0 once the space is invariant. Every eigenvalue of T lies
+    /// ‖A q − (its part in the space)‖: 0 once the space is invariant. Every eigenvalue of T lies
     /// within this of one of A.
     pub fn residual(&self) -> f64 {
         self.residual
@@ -240,7 +240,7 @@ pub fn apply(
         };
         y = next;
         if change <= tolerance || steps >= most || !change.is_finite() {
-            y.iter_mut().for_each(|y| *y *= lanczos.norm);
+            let y: Vec<f64> = y.iter().map(|y| y * lanczos.norm).collect();
             let mut value = vec![0.0; start.len()];
             lanczos.add_combination(&y, &mut value);
             return Applied { value, steps, change };
@@ -251,6 +251,7 @@ pub fn apply(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
     use crate::{curvature::Dense, random::normals};
@@ -259,7 +260,7 @@ mod tests {
         normals(seed, n).map(|z| z as f32).collect()
     }
 
-    /// MᵀM of rows of M, in n dimensions.
+    /// Mᵀ M of rows of M, in n dimensions.
     fn semidefinite(seed: u64, rows: usize, n: usize) -> Dense {
         let m = random(seed, rows * n);
         let entry = |i: usize, j: usize| {

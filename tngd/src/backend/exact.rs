@@ -13,7 +13,7 @@ use crate::{
 /// Digital emulation of an ideal device: mean and noise at any time t as functions of the
 /// curvature, φ(G + λI) v.
 ///
-/// With G = BᵀB of low rank, φ(G + λI) v = φ(λ) v + Bᵀ Ψ(B Bᵀ) B v, Ψ(s) = (φ(s + λ) − φ(λ))/s. The
+/// With G = Bᵀ B of low rank, φ(G + λI) v = φ(λ) v + Bᵀ Ψ(B Bᵀ) B v, Ψ(s) = (φ(s + λ) − φ(λ))/s. The
 /// Gram matrix B Bᵀ is formed once and Ψ applied by Lanczos to convergence at the rounding of f32.
 /// Without a factor B, Lanczos works on G.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@
 //! cov(x_t) = κ0 F⁻¹ (I − e^{−2Ft})
 //! ```
 //!
-//! (arXiv 2405.13817, section 4; that x_0 is known exactly.) Time is in units of τ, the time constant of a cell whose conductance
+//! (arXiv 2405.13817, section 4; that x₀ is known exactly.) Time is in units of τ, the time constant of a cell whose conductance
 //! is 1. [`conformance`] tests any backend against this law.
 
 mod board;
@@ -111,7 +111,7 @@ pub trait NaturalGradient {
 
     /// Evolves `state` for [`Evolution::time`] under `gradient` and `curvature`.
     ///
-    /// `state` comes in as x_0 and leaves as what is read: x_t. Both slices have
+    /// `state` comes in as x₀ and leaves as what is read: xₜ. Both slices have
     /// [`Curvature::len`] entries. The next step may start from it (a warm start), or from another.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ pub enum BackendError {
         dt: f64,
         /// Upper estimate of the largest eigenvalue of G + λI.
         largest: f64,
-        /// 2 / λ_max.
+        /// 2 / `λ_max`.
         limit: f64,
     },
     /// A dense matrix of this size is not formed.
@@ -269,4 +269,5 @@ pub enum BackendError {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests;

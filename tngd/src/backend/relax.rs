@@ -13,8 +13,8 @@ use crate::{krylov::Tridiagonal, random::normals};
 ///
 /// T is positive definite and its off-diagonals are ≤ 0, so that T is an M-matrix: D T D with a
 /// suitable positive diagonal D has no negative row sum, and is a network of positive conductances.
-/// With cell capacitors C_i = d_i² and noise currents √(2κ0) d_i such a network obeys the equation
-/// above in y = D v.
+/// With the capacitor d² and the noise current √(2κ0) d in the cell whose entry of D is d, such a
+/// network obeys the equation above in y = D v.
 #[derive(Debug, Clone)]
 pub struct Relaxation {
     /// T.

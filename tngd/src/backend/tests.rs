@@ -30,6 +30,17 @@ impl Curvature for Product<'_> {
     }
 }
 
+/// A multiple of the identity, also by NaN or a negative number.
+struct Scaled(usize, f32);
+impl Curvature for Scaled {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn product(&self, v: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(v).for_each(|(out, v)| *out = self.1 * v);
+    }
+}
+
 #[test]
 fn backends_conform() {
     let exact = conformance::Settings::default();
@@ -263,16 +274,6 @@ fn what_a_backend_cannot_do_is_refused_and_nothing_changes() {
         let error = refused(short, &Product(curvature), infinite);
         assert!(matches!(error, BackendError::NotConverged { iterations: 3, .. }), "{error}");
 
-        // Curvature that is NaN, or negative.
-        struct Scaled(usize, f32);
-        impl Curvature for Scaled {
-            fn len(&self) -> usize {
-                self.0
-            }
-            fn product(&self, v: &[f32], out: &mut [f32]) {
-                out.iter_mut().zip(v).for_each(|(out, v)| *out = self.1 * v);
-            }
-        }
         let krylov = || Krylov::new(Box::new(DigitalRelaxer::new(8)), 8).unwrap();
         let (nan, negative) = (Scaled(124, f32::NAN), Scaled(124, -1.0));
         for (backend, at) in [

@@ -33,6 +33,13 @@ pub(crate) fn axpy(s: f64, x: &[f32], y: &mut [f32]) {
     Arch::new().dispatch(|| y.iter_mut().zip(x).for_each(|(y, x)| *y += s * x));
 }
 
+/// x *= s.
+pub(crate) fn scale(s: f32, x: &mut [f32]) {
+    for x in x {
+        *x *= s;
+    }
+}
+
 /// Whether all are finite.
 pub(crate) fn finite(a: &[f32]) -> bool {
     // The sum of x·0 is NaN as soon as one x is not finite.

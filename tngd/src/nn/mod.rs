@@ -110,4 +110,5 @@ impl At<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests;
