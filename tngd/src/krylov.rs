@@ -229,8 +229,10 @@ pub struct Applied {
     pub value: Vec<f32>,
     /// Lanczos steps: products with A.
     pub steps: usize,
-    /// Change at the last check, relative to the value's norm.
+    /// Change at the last check, relative to the value's norm; 0 once the space is all of it.
     pub change: f64,
+    /// Whether the change is within the tolerance.
+    pub converged: bool,
 }
 
 /// f(A) `start` by Lanczos: ‖start‖ Q f(T) e₁, until the value changes by less than `tolerance`
@@ -245,7 +247,7 @@ pub fn apply(
     most: usize,
 ) -> Applied {
     let Some(mut lanczos) = Lanczos::new(start) else {
-        return Applied { value: vec![0.0; start.len()], steps: 0, change: 0.0 };
+        return Applied { value: vec![0.0; start.len()], steps: 0, change: 0.0, converged: true };
     };
     let mut y: Vec<f64> = Vec::new();
     let mut check = 4;
@@ -266,7 +268,7 @@ pub fn apply(
             let y: Vec<f64> = y.iter().map(|y| y * lanczos.norm).collect();
             let mut value = vec![0.0; start.len()];
             lanczos.add_combination(&y, &mut value);
-            return Applied { value, steps, change };
+            return Applied { value, steps, change, converged: change <= tolerance };
         }
         // Eigenvalues cost O(k³): rarer as the space grows.
         check = (steps + 4).max(steps * 5 / 4);
@@ -353,6 +355,6 @@ mod tests {
         assert!(norm(&back) < 1e-5 * norm(&v));
         assert_eq!(apply(product, &[0.0; 40], f, 1e-7, n).steps, 0);
         let few = apply(product, &v, |a| 1.0 / (a + 1e-3), 1e-7, 3);
-        assert!(few.steps == 3 && few.change > 1e-7);
+        assert!(few.steps == 3 && few.change > 1e-7 && !few.converged);
     }
 }

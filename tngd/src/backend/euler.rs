@@ -67,12 +67,12 @@ impl NaturalGradient for Euler {
         if time > 0.0 {
             let lanczos =
                 Lanczos::of_curvature(curvature, damping, &start, ESTIMATE.min(start.len()));
-            let Some(lanczos) = lanczos else { unreachable!("normal deviates are not all zero") };
-            products = lanczos.matrix().len();
-            if !lanczos.matrix().norm_inf().is_finite() {
+            let matrix = lanczos.map(|lanczos| lanczos.matrix().clone()).unwrap_or_default();
+            products = matrix.len();
+            if !matrix.norm_inf().is_finite() {
                 return Err(BackendError::NotFinite("a product with the curvature"));
             }
-            let largest = lanczos.matrix().eigen().values.iter().copied().fold(0.0, f64::max);
+            let largest = matrix.eigen().values.iter().copied().fold(0.0, f64::max);
             let step = self.step.min(time);
             if step * largest >= 2.0 {
                 return Err(BackendError::Unstable { dt: step, largest, limit: 2.0 / largest });

@@ -57,7 +57,7 @@ pub struct Relaxed {
 }
 
 /// What does a [`Relaxation`]: a board's cells, or a digital reference.
-pub trait Relaxer {
+pub trait Relaxer: Send {
     /// One line for people and result files.
     fn label(&self) -> String;
 

@@ -47,3 +47,6 @@ pub trait LowRank {
     /// B Bᵀ: rank × rank, row-major, symmetric.
     fn gram(&self) -> Vec<f32>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,11 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         0
     }
 
+    /// Whether it can only be the first layer, since its inputs have no derivative.
+    fn is_first(&self) -> bool {
+        false
+    }
+
     /// Writes starting parameters to `theta`, from standard normal deviates.
     fn init(&self, _normals: &mut dyn Iterator<Item = f64>, _theta: &mut [f32]) {}
 
@@ -111,4 +116,4 @@ impl At<'_> {
 
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "exact values")]
-mod tests;
+pub(crate) mod tests;

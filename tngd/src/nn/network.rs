@@ -52,7 +52,7 @@ impl Network {
     ///
     /// # Errors
     /// No layers or parameters, sizes of 0, or a layer that takes another number of values than the
-    /// one before it gives.
+    /// one before it gives, an embedding that is not the first layer.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Result<Self, ModelError> {
         if layers.iter().any(|layer| layer.inputs() == 0 || layer.outputs() == 0) {
             return Err(ModelError::Shape("a layer has a size of 0: all must be at least 1"));
@@ -62,6 +62,11 @@ impl Network {
             if given != inputs {
                 return Err(ModelError::Layers { layer: i + 1, inputs, given });
             }
+        }
+        if layers.iter().skip(1).any(|layer| layer.is_first()) {
+            return Err(ModelError::Shape(
+                "a layer that takes tokens comes after another: put the embedding first",
+            ));
         }
         let lowest = layers.iter().position(|layer| layer.params() > 0).ok_or(
             ModelError::Shape("the network has no parameters: add a layer that can be trained"),
