@@ -47,7 +47,7 @@ impl NaturalGradient for Krylov {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { finite_time: true, equilibrium: true, noise: true }
+        self.relaxer.capabilities()
     }
 
     fn evolve(

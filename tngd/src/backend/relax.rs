@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BackendError, law};
+use super::{BackendError, Capabilities, law};
 use crate::{krylov::Tridiagonal, random::normals};
 
 /// A relaxation of k cells, k = [`Tridiagonal::len`]:
@@ -63,6 +63,11 @@ pub trait Relaxer: Send {
 
     /// Whether y is read from a device's converters.
     fn is_device(&self) -> bool;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { finite_time: true, equilibrium: true, noise: true }
+    }
 
     /// Most cells k.
     fn cells(&self) -> usize;

@@ -27,6 +27,11 @@ pub trait Curvature {
         None
     }
 
+    /// Kronecker factors of its diagonal blocks, layer by layer, if there are such.
+    fn kronecker(&self) -> Vec<KroneckerFactor> {
+        Vec::new()
+    }
+
     /// Whether there are no parameters.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -60,16 +60,6 @@ impl<'a> OutputCurvature<'a> {
         }
         dz
     }
-
-    /// Kronecker factors of every layer that has them.
-    pub fn kronecker(&self) -> Vec<KroneckerFactor> {
-        let mut all = Vec::new();
-        self.network.factors(self.theta, &self.tape, &self.factor, |layer, factors| {
-            all.push(kronecker::of(layer, self.network.range(layer), &factors));
-        });
-        all.reverse();
-        all
-    }
 }
 
 impl Curvature for OutputCurvature<'_> {
@@ -85,6 +75,15 @@ impl Curvature for OutputCurvature<'_> {
 
     fn low_rank(&self) -> Option<&dyn LowRank> {
         Some(self)
+    }
+
+    fn kronecker(&self) -> Vec<KroneckerFactor> {
+        let mut all = Vec::new();
+        self.network.factors(self.theta, &self.tape, &self.factor, |layer, factors| {
+            all.push(kronecker::of(layer, self.network.range(layer), &factors));
+        });
+        all.reverse();
+        all
     }
 }
 

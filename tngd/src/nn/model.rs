@@ -37,7 +37,7 @@ impl NetworkModel {
         Self { network, loss, kind: Kind::GaussNewton }
     }
 
-    /// The curvature as its own type, which also has Kronecker factors.
+    /// The curvature, as its own type.
     ///
     /// # Errors
     /// As [`Network::forward`] and [`Loss::evaluate`].
