@@ -11,7 +11,7 @@ use tngd::{
 /// ½ ‖r‖², r = (1 − x, 10 (y − x²)).
 struct Rosenbrock;
 
-/// JᵀJ, J = ∂r/∂(x, y): products are all that is needed.
+/// Jᵀ J, J = ∂r/∂(x, y): products are all that is needed.
 struct GaussNewton {
     x: f32,
 }

@@ -1,4 +1,4 @@
-//! Time of a training step by optimizer, as ratios to Adam, on the MNIST ConvNet (37,434 parameters)
+//! Time of a training step by optimizer, as ratios to Adam, on [`Network::mnist_convnet`] (37,434 parameters)
 //! with random data and batches of 64: `cargo run --release -p tngd --example step_times`.
 //!
 //! Optimizers take turns, so that whatever else the machine does falls on all of them.

@@ -98,9 +98,11 @@ impl Eigen {
 pub struct Lanczos {
     n: usize,
     norm: f64,
-    /// Rows are the vectors; one more than the matrix has rows unless the space is invariant.
+    /// Rows are the vectors: one more than the matrix has rows, unless the space is invariant or no
+    /// vector is to follow.
     basis: Vec<f32>,
     matrix: Tridiagonal,
+    /// Length of the next vector before it was scaled.
     residual: f64,
 }
 
@@ -126,19 +128,48 @@ impl Lanczos {
         k: usize,
     ) -> Option<Self> {
         let mut lanczos = Self::new(start)?;
-        while lanczos.matrix.len() < k && lanczos.step(|v, out| curvature.product(v, out)) {}
+        while lanczos.len() + 1 < k && lanczos.step(|v, out| curvature.product(v, out)) {}
+        if lanczos.len() < k && !lanczos.is_invariant() {
+            lanczos.close(curvature);
+        }
         // The shift moves the eigenvalues and leaves the vectors.
         lanczos.matrix.diagonal.iter_mut().for_each(|a| *a += damping);
         Some(lanczos)
     }
 
+    fn len(&self) -> usize {
+        self.matrix.len()
+    }
+
+    fn is_invariant(&self) -> bool {
+        self.basis.len() == self.len() * self.n
+    }
+
+    /// The last row of T, after which no vector follows: qᵀ G q = ‖B q‖² takes half a product.
+    fn close(&mut self, curvature: &dyn Curvature) {
+        let q = &self.basis[self.len() * self.n..];
+        let alpha = if let Some(factor) = curvature.low_rank() {
+            let mut bq = vec![0.0; factor.rank()];
+            factor.b_product(q, &mut bq);
+            dot(&bq, &bq)
+        } else {
+            let mut gq = vec![0.0; self.n];
+            curvature.product(q, &mut gq);
+            dot(q, &gq)
+        };
+        if !self.matrix.is_empty() {
+            self.matrix.off_diagonal.push(-self.residual);
+        }
+        self.matrix.diagonal.push(alpha);
+    }
+
     /// One more row of T; `product` writes A v. False once the space is invariant: nothing is left
     /// to be done.
     pub fn step(&mut self, product: impl FnOnce(&[f32], &mut [f32])) -> bool {
-        let k = self.matrix.len();
-        if self.basis.len() == k * self.n {
+        if self.is_invariant() {
             return false;
         }
+        let k = self.len();
         let mut w = vec![0.0; self.n];
         product(&self.basis[k * self.n..], &mut w);
         let alpha = dot(&self.basis[k * self.n..], &w);
@@ -164,8 +195,6 @@ impl Lanczos {
         if k + 1 < self.n && self.residual > BREAKDOWN * self.matrix.norm_inf() {
             let scale = (-1.0 / self.residual) as f32;
             self.basis.extend(w.iter().map(|x| scale * x));
-        } else {
-            self.residual = 0.0;
         }
         true
     }
@@ -178,12 +207,6 @@ impl Lanczos {
     /// T = Qᵀ A Q.
     pub fn matrix(&self) -> &Tridiagonal {
         &self.matrix
-    }
-
-    /// ‖A q_k − (its part in the space)‖: 0 once the space is invariant. Every eigenvalue of T lies
-    /// within this of one of A.
-    pub fn residual(&self) -> f64 {
-        self.residual
     }
 
     /// Vector j, of unit length.
@@ -206,8 +229,10 @@ pub struct Applied {
     pub value: Vec<f32>,
     /// Lanczos steps: products with A.
     pub steps: usize,
-    /// Change at the last check, relative to the value's norm.
+    /// Change at the last check, relative to the value's norm; 0 once the space is all of it.
     pub change: f64,
+    /// Whether the change is within the tolerance.
+    pub converged: bool,
 }
 
 /// f(A) `start` by Lanczos: ‖start‖ Q f(T) e₁, until the value changes by less than `tolerance`
@@ -222,28 +247,28 @@ pub fn apply(
     most: usize,
 ) -> Applied {
     let Some(mut lanczos) = Lanczos::new(start) else {
-        return Applied { value: vec![0.0; start.len()], steps: 0, change: 0.0 };
+        return Applied { value: vec![0.0; start.len()], steps: 0, change: 0.0, converged: true };
     };
     let mut y: Vec<f64> = Vec::new();
     let mut check = 4;
     loop {
-        while lanczos.matrix.len() < check.min(most) && lanczos.step(&mut product) {}
-        let steps = lanczos.matrix.len();
+        while lanczos.len() < check.min(most) && lanczos.step(&mut product) {}
+        let steps = lanczos.len();
         let next = lanczos.matrix.eigen().function(|a| f(a.max(0.0)));
         let square = |y: &[f64]| y.iter().map(|y| y * y).sum::<f64>();
         let differences: Vec<f64> =
             next.iter().enumerate().map(|(i, x)| x - y.get(i).unwrap_or(&0.0)).collect();
-        let change = if lanczos.residual == 0.0 {
+        let change = if lanczos.is_invariant() {
             0.0
         } else {
             (square(&differences) / square(&next).max(f64::MIN_POSITIVE)).sqrt()
         };
         y = next;
         if change <= tolerance || steps >= most || !change.is_finite() {
-            y.iter_mut().for_each(|y| *y *= lanczos.norm);
+            let y: Vec<f64> = y.iter().map(|y| y * lanczos.norm).collect();
             let mut value = vec![0.0; start.len()];
             lanczos.add_combination(&y, &mut value);
-            return Applied { value, steps, change };
+            return Applied { value, steps, change, converged: change <= tolerance };
         }
         // Eigenvalues cost O(k³): rarer as the space grows.
         check = (steps + 4).max(steps * 5 / 4);
@@ -251,6 +276,7 @@ pub fn apply(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
     use crate::{curvature::Dense, random::normals};
@@ -259,7 +285,7 @@ mod tests {
         normals(seed, n).map(|z| z as f32).collect()
     }
 
-    /// MᵀM of rows of M, in n dimensions.
+    /// Mᵀ M of rows of M, in n dimensions.
     fn semidefinite(seed: u64, rows: usize, n: usize) -> Dense {
         let m = random(seed, rows * n);
         let entry = |i: usize, j: usize| {
@@ -299,11 +325,11 @@ mod tests {
         // Rank 3: the start has at most 3 + 1 directions that differ.
         let curvature = semidefinite(3, 3, 20);
         let lanczos = Lanczos::of_curvature(&curvature, 0.1, &random(4, 20), 10).unwrap();
-        assert_eq!((lanczos.matrix().len(), lanczos.residual()), (4, 0.0));
+        assert_eq!((lanczos.matrix().len(), lanczos.is_invariant()), (4, true));
         // And at n.
         let lanczos =
             Lanczos::of_curvature(&semidefinite(5, 9, 4), 0.1, &random(4, 4), 10).unwrap();
-        assert_eq!((lanczos.matrix().len(), lanczos.residual()), (4, 0.0));
+        assert_eq!((lanczos.matrix().len(), lanczos.is_invariant()), (4, true));
         assert!(Lanczos::new(&[0.0; 3]).is_none());
     }
 
@@ -329,6 +355,6 @@ mod tests {
         assert!(norm(&back) < 1e-5 * norm(&v));
         assert_eq!(apply(product, &[0.0; 40], f, 1e-7, n).steps, 0);
         let few = apply(product, &v, |a| 1.0 / (a + 1e-3), 1e-7, 3);
-        assert!(few.steps == 3 && few.change > 1e-7);
+        assert!(few.steps == 3 && few.change > 1e-7 && !few.converged);
     }
 }

@@ -1,11 +1,11 @@
 //! Losses over a network's outputs z, row-major of shape b × d (b examples, d outputs).
 
-use crate::model::ModelError;
+use crate::{linalg::scale, model::ModelError};
 
 /// A loss; its value is the mean over the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// −ln p[label], p = softmax(z). Targets are [`Targets::Labels`].
+    /// −ln p of the label, p = softmax(z). Targets are [`Targets::Labels`].
     SoftmaxCrossEntropy,
     /// ½ ‖z − y‖². Targets are [`Targets::Values`].
     Squared,
@@ -144,22 +144,21 @@ fn softmax(z: &[f32], p: &mut [f32]) -> f64 {
         *p = (z - largest).exp();
         sum += f64::from(*p);
     }
-    let scale = (1.0 / sum) as f32;
-    p.iter_mut().for_each(|p| *p *= scale);
+    scale((1.0 / sum) as f32, p);
     f64::from(largest) + sum.ln()
 }
 
-/// Sᵀ of one example, (d − 1) × d. With u = √p the reflector I − 2 v vᵀ/‖v‖², v = u + e_last, takes
-/// e_last to −u, so its other columns are orthogonal to u.
+/// Sᵀ of one example, (d − 1) × d. With u = √p the reflector I − 2 v vᵀ/‖v‖², v = u + e, takes
+/// e to −u, so its other columns are orthogonal to u.
 fn softmax_factor(p: &[f32], s: &mut [f32]) {
     let d = p.len();
     let u: Vec<f32> = p.iter().map(|p| p.sqrt()).collect();
-    // ‖u + e‖² = 2 (1 + u_last), and v_j = u_j for j < d − 1.
-    let scale = 1.0 / (1.0 + u[d - 1]);
+    // ‖u + e‖² = 2 (1 + uₗ), and v_j = u_j for j < d − 1.
+    let weight = 1.0 / (1.0 + u[d - 1]);
     for (j, row) in s.chunks_exact_mut(d).enumerate() {
         for (i, s) in row.iter_mut().enumerate() {
             let v = u[i] + if i == d - 1 { 1.0 } else { 0.0 };
-            let q = if i == j { 1.0 } else { 0.0 } - v * u[j] * scale;
+            let q = if i == j { 1.0 } else { 0.0 } - v * u[j] * weight;
             // S₀ q = √p∘q − p (√p·q), whose second term is 0.
             *s = u[i] * q;
         }

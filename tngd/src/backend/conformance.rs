@@ -27,7 +27,7 @@ pub struct Settings {
     pub noise: f64,
     /// Runs of each noisy problem, from as many seeds.
     pub samples: usize,
-    /// Error of the mean that is allowed, relative to ‖x_0‖ + ‖F⁻¹g‖: quantisation and tolerances
+    /// Error of the mean that is allowed, relative to ‖x₀‖ + ‖F⁻¹g‖: quantisation and tolerances
     /// of a device, the step of a time-stepping emulation, rounding.
     pub mean: f64,
     /// Relative error of a variance that is allowed, apart from the statistical one.
@@ -90,7 +90,7 @@ impl Problem {
         vectors * DMatrix::from_diagonal(&self.eigen.eigenvalues.map(f)) * vectors.transpose()
     }
 
-    /// ⟨x_t⟩.
+    /// ⟨xₜ⟩.
     fn mean(&self, t: f64) -> DVector<f64> {
         let equilibrium = self.equilibrium();
         let start = vector(&self.start);
@@ -158,8 +158,8 @@ pub fn run(
     Ok(checks)
 }
 
-/// Whitened by the law, samples are independent standard normals y. Means of y_i are normal; sums of
-/// y_i², (y_i + y_j)²/2 and (y_i − y_j)²/2 have the χ² law of as many degrees of freedom as there are samples,
+/// Whitened by the law, samples are independent standard normals y. Means of yᵢ are normal; sums of
+/// yᵢ², (yᵢ + yⱼ)²/2 and (yᵢ − yⱼ)²/2 have the χ² law of as many degrees of freedom as there are samples,
 /// and give every covariance. Each is tested at its share of the false-alarm rate.
 fn statistics(
     backend: &mut dyn NaturalGradient,

@@ -91,7 +91,7 @@ impl NaturalGradient for Cholesky {
     }
 }
 
-/// The Woodbury identity, (BᵀB + λI)⁻¹ g = (g − Bᵀ (B Bᵀ + λI)⁻¹ B g) / λ, by a Cholesky
+/// The Woodbury identity, (Bᵀ B + λI)⁻¹ g = (g − Bᵀ (B Bᵀ + λI)⁻¹ B g) / λ, by a Cholesky
 /// decomposition of the Gram matrix in f64.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Woodbury;
@@ -140,7 +140,7 @@ impl NaturalGradient for Woodbury {
     }
 }
 
-/// Conjugate gradients, starting at x_0.
+/// Conjugate gradients, starting at x₀.
 #[derive(Debug, Clone, Copy)]
 pub struct Cg {
     /// ‖g − F x‖ / ‖g‖ at which it stops.

@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::{BackendError, Capabilities, Evolution, NaturalGradient, Phases, Report, check};
 use crate::{curvature::Curvature, krylov::Lanczos, random::normals};
 
-/// Lanczos steps that estimate λ_max.
+/// Lanczos steps that estimate `λ_max`.
 const ESTIMATE: usize = 12;
 
 /// Digital emulation by the Euler–Maruyama method: x ← x − δt (F x − g) + √(2 κ0 δt) ξ, with a last
 /// step that is shorter. The paper's simulations use δt = 0.1 τ.
 ///
 /// A mode of eigenvalue a follows (1 − a δt)^n in place of e^{−a n δt}: the error is at most
-/// 0.3/n · ‖x_0 − F⁻¹g‖ after n ≥ 10 steps if δt λ_max ≤ 1. Its variance is 2/(2 − a δt) times the law's.
+/// 0.3/n · ‖x₀ − F⁻¹g‖ after n ≥ 10 steps if δt `λ_max` ≤ 1. Its variance is 2/(2 − a δt) times the law's.
 #[derive(Debug, Clone, Copy)]
 pub struct Euler {
     step: f64,
@@ -67,12 +67,12 @@ impl NaturalGradient for Euler {
         if time > 0.0 {
             let lanczos =
                 Lanczos::of_curvature(curvature, damping, &start, ESTIMATE.min(start.len()));
-            let Some(lanczos) = lanczos else { unreachable!("normal deviates are not all zero") };
-            products = lanczos.matrix().len();
-            if !lanczos.matrix().norm_inf().is_finite() {
+            let matrix = lanczos.map(|lanczos| lanczos.matrix().clone()).unwrap_or_default();
+            products = matrix.len();
+            if !matrix.norm_inf().is_finite() {
                 return Err(BackendError::NotFinite("a product with the curvature"));
             }
-            let largest = lanczos.matrix().eigen().values.iter().copied().fold(0.0, f64::max);
+            let largest = matrix.eigen().values.iter().copied().fold(0.0, f64::max);
             let step = self.step.min(time);
             if step * largest >= 2.0 {
                 return Err(BackendError::Unstable { dt: step, largest, limit: 2.0 / largest });

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{BackendError, Capabilities, Evolution, NaturalGradient, Phases, Report, check, law};
 use crate::{
-    curvature::Curvature,
+    curvature::{Curvature, LowRank},
     krylov,
     linalg::{Mat, MatMut, axpy, finite, matmul},
     random::normals,
@@ -13,7 +13,7 @@ use crate::{
 /// Digital emulation of an ideal device: mean and noise at any time t as functions of the
 /// curvature, φ(G + λI) v.
 ///
-/// With G = BᵀB of low rank, φ(G + λI) v = φ(λ) v + Bᵀ Ψ(B Bᵀ) B v, Ψ(s) = (φ(s + λ) − φ(λ))/s. The
+/// With G = Bᵀ B of low rank, φ(G + λI) v = φ(λ) v + Bᵀ Ψ(B Bᵀ) B v, Ψ(s) = (φ(s + λ) − φ(λ))/s. The
 /// Gram matrix B Bᵀ is formed once and Ψ applied by Lanczos to convergence at the rounding of f32.
 /// Without a factor B, Lanczos works on G.
 #[derive(Debug, Clone, Copy)]
@@ -40,13 +40,10 @@ impl ExactLaw {
         difference: impl Fn(f64) -> f64,
         steps: &mut usize,
     ) -> Result<Vec<f32>, BackendError> {
-        let applied;
-        let value = match *operator {
+        let applied = match *operator {
             Operator::Full(curvature) => {
                 let product = |v: &[f32], out: &mut [f32]| curvature.product(v, out);
-                applied =
-                    krylov::apply(product, v, at, self.tolerance, self.most_steps.min(v.len()));
-                applied.value.clone()
+                krylov::apply(product, v, at, self.tolerance, self.most_steps.min(v.len()))
             }
             Operator::LowRank { factor, ref gram } => {
                 let rank = factor.rank();
@@ -56,34 +53,31 @@ impl ExactLaw {
                     let (gram, v) = (Mat::new(gram, rank, rank), Mat::new(v, rank, 1));
                     matmul(MatMut::new(out, rank, 1), false, 1.0, gram, v);
                 };
-                applied = krylov::apply(product, &bv, difference, self.tolerance, rank);
+                let mut applied = krylov::apply(product, &bv, difference, self.tolerance, rank);
                 let mut value = vec![0.0; v.len()];
                 factor.bt_product(&applied.value, &mut value);
                 axpy(at(0.0), v, &mut value);
-                value
+                applied.value = value;
+                applied
             }
         };
         *steps += applied.steps;
-        check::result(&value)?;
-        let full = match operator {
-            Operator::Full(_) => applied.steps < v.len(),
-            Operator::LowRank { factor, .. } => applied.steps < factor.rank(),
-        };
-        if full && applied.change > self.tolerance {
-            return Err(BackendError::NotConverged {
-                label: self.label(),
-                iterations: applied.steps,
-                error: applied.change,
-                tolerance: self.tolerance,
-            });
+        check::result(&applied.value)?;
+        if applied.converged {
+            return Ok(applied.value);
         }
-        Ok(value)
+        Err(BackendError::NotConverged {
+            label: self.label(),
+            iterations: applied.steps,
+            error: applied.change,
+            tolerance: self.tolerance,
+        })
     }
 }
 
 enum Operator<'a> {
     Full(&'a dyn Curvature),
-    LowRank { factor: &'a dyn crate::curvature::LowRank, gram: Vec<f32> },
+    LowRank { factor: &'a dyn LowRank, gram: Vec<f32> },
 }
 
 impl NaturalGradient for ExactLaw {

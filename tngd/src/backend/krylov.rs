@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{curvature::Curvature, krylov::Lanczos, linalg::axpy};
 
-/// The k-cell contract. The host computes r = g − F x_0 and k Lanczos steps on F = G + λI from r,
+/// The k-cell contract. The host computes r = g − F x₀ and k Lanczos steps on F = G + λI from r,
 /// F Q ≈ Q T. The [`Relaxer`]'s cells start at 0 and relax under T and the bias ‖r‖ e₁ for the time
-/// t. The host reads their k values y, and x_t = x_0 + Q y.
+/// t. The host reads their k values y, and xₜ = x₀ + Q y.
 ///
 /// So the Lanczos vectors, which are digital work, carry the dimension, and the cells do the k × k
 /// relaxation. The noise is that of the k cells: it lies in the Krylov space, and is the device
@@ -47,7 +47,7 @@ impl NaturalGradient for Krylov {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { finite_time: true, equilibrium: true, noise: true }
+        self.relaxer.capabilities()
     }
 
     fn evolve(

@@ -1,6 +1,6 @@
 //! Functions of an eigenvalue in the device law.
 
-/// (1 − e^{−at}) / a, for a > 0 or t finite: x_t = x_0 + mean(F, t) (g − F x_0).
+/// (1 − e^{−at}) / a, for a > 0 or t finite: xₜ = x₀ + mean(F, t) (g − F x₀).
 pub(crate) fn mean(a: f64, t: f64) -> f64 {
     if t == f64::INFINITY {
         1.0 / a
@@ -31,6 +31,7 @@ pub(crate) fn spread_difference(s: f64, lambda: f64, t: f64, noise: f64) -> f64 
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
 

@@ -8,8 +8,8 @@
 //! cov(x_t) = κ0 F⁻¹ (I − e^{−2Ft})
 //! ```
 //!
-//! (arXiv 2405.13817, section 4; that x_0 is known exactly.) Time is in units of τ, the time constant of a cell whose conductance
-//! is 1. [`conformance`] tests any backend against this law.
+//! (arXiv 2405.13817, with x₀ known exactly). Time is in units of τ, the time constant of a cell
+//! whose conductance is 1. [`conformance`] tests any backend against this law.
 
 mod board;
 mod check;
@@ -98,7 +98,7 @@ impl Report {
 ///
 /// What comes out of a device has passed its converters. What is computed digitally says so:
 /// [`is_device`](Self::is_device) is false and [`label`](Self::label) names an emulation or a solver.
-pub trait NaturalGradient {
+pub trait NaturalGradient: Send {
     /// One line for people and result files.
     fn label(&self) -> String;
 
@@ -111,7 +111,7 @@ pub trait NaturalGradient {
 
     /// Evolves `state` for [`Evolution::time`] under `gradient` and `curvature`.
     ///
-    /// `state` comes in as x_0 and leaves as what is read: x_t. Both slices have
+    /// `state` comes in as x₀ and leaves as what is read: xₜ. Both slices have
     /// [`Curvature::len`] entries. The next step may start from it (a warm start), or from another.
     ///
     /// # Errors
@@ -193,9 +193,9 @@ pub enum BackendError {
     Unstable {
         /// δt.
         dt: f64,
-        /// Upper estimate of the largest eigenvalue of G + λI.
+        /// Largest eigenvalue of G + λI, as estimated by Lanczos from below.
         largest: f64,
-        /// 2 / λ_max.
+        /// 2 / `λ_max`.
         limit: f64,
     },
     /// A dense matrix of this size is not formed.
@@ -269,4 +269,5 @@ pub enum BackendError {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests;

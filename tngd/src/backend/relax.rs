@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BackendError, law};
+use super::{BackendError, Capabilities, law};
 use crate::{krylov::Tridiagonal, random::normals};
 
 /// A relaxation of k cells, k = [`Tridiagonal::len`]:
@@ -13,8 +13,8 @@ use crate::{krylov::Tridiagonal, random::normals};
 ///
 /// T is positive definite and its off-diagonals are ≤ 0, so that T is an M-matrix: D T D with a
 /// suitable positive diagonal D has no negative row sum, and is a network of positive conductances.
-/// With cell capacitors C_i = d_i² and noise currents √(2κ0) d_i such a network obeys the equation
-/// above in y = D v.
+/// With the capacitor d² and the noise current √(2κ0) d in the cell whose entry of D is d, such a
+/// network obeys the equation above in y = D v.
 #[derive(Debug, Clone)]
 pub struct Relaxation {
     /// T.
@@ -57,12 +57,17 @@ pub struct Relaxed {
 }
 
 /// What does a [`Relaxation`]: a board's cells, or a digital reference.
-pub trait Relaxer {
+pub trait Relaxer: Send {
     /// One line for people and result files.
     fn label(&self) -> String;
 
     /// Whether y is read from a device's converters.
     fn is_device(&self) -> bool;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { finite_time: true, equilibrium: true, noise: true }
+    }
 
     /// Most cells k.
     fn cells(&self) -> usize;

@@ -1,3 +1,5 @@
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
 use super::*;
 use crate::{
     curvature::{Dense, LowRank},
@@ -30,6 +32,17 @@ impl Curvature for Product<'_> {
     }
 }
 
+/// A multiple of the identity, also by NaN or a negative number.
+struct Scaled(usize, f32);
+impl Curvature for Scaled {
+    fn len(&self) -> usize {
+        self.0
+    }
+    fn product(&self, v: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(v).for_each(|(out, v)| *out = self.1 * v);
+    }
+}
+
 #[test]
 fn backends_conform() {
     let exact = conformance::Settings::default();
@@ -42,6 +55,34 @@ fn backends_conform() {
     // mean by less than 0.3/15 at t = 0.3.
     let stepped = conformance::Settings { mean: 0.02, variance: 0.05, ..exact };
     conforms(&mut Euler::new(0.02).unwrap(), &stepped);
+}
+
+#[test]
+fn nothing_digital_passes_for_a_device() {
+    let backends: [&dyn NaturalGradient; 6] = [
+        &ExactLaw::default(),
+        &Euler::default(),
+        &Cholesky::default(),
+        &Woodbury,
+        &Cg::default(),
+        &Krylov::new(Box::new(DigitalRelaxer::new(8)), 8).unwrap(),
+    ];
+    for backend in backends {
+        assert!(!backend.is_device() && backend.label().contains("digital"), "{}", backend.label());
+    }
+}
+
+#[test]
+fn truncated_conjugate_gradients_give_what_they_have() {
+    network_problem(|curvature, gradient, start| {
+        let at = Evolution { time: f64::INFINITY, ..AT };
+        let expected = evolved(&mut Woodbury, curvature, gradient, start, &at);
+        let after = |most_iterations| {
+            let backend = &mut Cg { tolerance: 1e-7, most_iterations, truncate: true };
+            error(&evolved(backend, curvature, gradient, start, &at), &expected)
+        };
+        assert!(after(1) > after(5) && after(5) > after(20) && after(20) < 1e-3);
+    });
 }
 
 #[test]
@@ -135,6 +176,41 @@ fn low_rank_and_products_give_the_same_law() {
                 let full = evolved(backend, &Product(curvature), gradient, start, &at);
                 assert!(error(&low, &full) < 5e-6, "t = {time}: {}", error(&low, &full));
             }
+        }
+    });
+}
+
+#[test]
+fn the_law_is_that_of_the_eigenvalues() {
+    network_problem(|curvature, gradient, start| {
+        // F in f64 from products with unit vectors, and all its eigenvalues.
+        let n = curvature.len();
+        let column = |j: usize| {
+            let (mut unit, mut out) = (vec![0.0; n], vec![0.0; n]);
+            unit[j] = 1.0;
+            curvature.product(&unit, &mut out);
+            DVector::from_iterator(n, out.iter().map(|&x| f64::from(x)))
+        };
+        let g = DMatrix::from_columns(&(0..n).map(column).collect::<Vec<_>>());
+        let eigen = SymmetricEigen::new((&g + g.transpose()) * 0.5);
+        let function = |f: &dyn Fn(f64) -> f64, v: &[f32]| {
+            let v = DVector::from_iterator(n, v.iter().map(|&x| f64::from(x)));
+            let mut modes = eigen.eigenvectors.tr_mul(&v);
+            modes.zip_apply(&eigen.eigenvalues, |mode, g| *mode *= f(g.max(0.0) + AT.damping));
+            &eigen.eigenvectors * modes
+        };
+        for time in [0.1, 1.0, 50.0, f64::INFINITY] {
+            let at = Evolution { time, noise: 0.3, ..AT };
+            let got = evolved(&mut ExactLaw::default(), curvature, gradient, start, &at);
+            let decay = |a: f64| if time.is_infinite() { 0.0 } else { (-a * time).exp() };
+            let expected = function(&decay, start)
+                + function(&|a| (1.0 - decay(a)) / a, gradient)
+                + function(
+                    &|a| (0.3 * (1.0 - decay(a) * decay(a)) / a).sqrt(),
+                    &random(AT.seed, n),
+                );
+            let expected: Vec<f32> = expected.iter().map(|&x| x as f32).collect();
+            assert!(error(&got, &expected) < 5e-6, "t = {time}: {}", error(&got, &expected));
         }
     });
 }
@@ -263,16 +339,6 @@ fn what_a_backend_cannot_do_is_refused_and_nothing_changes() {
         let error = refused(short, &Product(curvature), infinite);
         assert!(matches!(error, BackendError::NotConverged { iterations: 3, .. }), "{error}");
 
-        // Curvature that is NaN, or negative.
-        struct Scaled(usize, f32);
-        impl Curvature for Scaled {
-            fn len(&self) -> usize {
-                self.0
-            }
-            fn product(&self, v: &[f32], out: &mut [f32]) {
-                out.iter_mut().zip(v).for_each(|(out, v)| *out = self.1 * v);
-            }
-        }
         let krylov = || Krylov::new(Box::new(DigitalRelaxer::new(8)), 8).unwrap();
         let (nan, negative) = (Scaled(124, f32::NAN), Scaled(124, -1.0));
         for (backend, at) in [

@@ -12,7 +12,7 @@ use crate::{
 /// "Optimizing neural networks with Kronecker-factored approximate curvature", 2015).
 ///
 /// For a convolution A sums over positions and Γ averages over them (Grosse & Martens, "A
-/// Kronecker-factored approximate Fisher matrix for convolution layers", 2016, equations 31 to 33). The
+/// Kronecker-factored approximate Fisher matrix for convolution layers", 2016). The
 /// layer's parameters are outputs × width, row-major, so A ⊗ Γ takes V to Γ V A.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KroneckerFactor {

@@ -27,6 +27,11 @@ pub trait Curvature {
         None
     }
 
+    /// Kronecker factors of its diagonal blocks, layer by layer, if there are such.
+    fn kronecker(&self) -> Vec<KroneckerFactor> {
+        Vec::new()
+    }
+
     /// Whether there are no parameters.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -47,3 +52,6 @@ pub trait LowRank {
     /// B Bᵀ: rank × rank, row-major, symmetric.
     fn gram(&self) -> Vec<f32>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! Curvature of a network from that of its loss over the outputs.
 
 use super::{Curvature, KroneckerFactor, LowRank, kronecker};
-use crate::nn::{Network, Tape};
+use crate::{
+    linalg::scale,
+    nn::{Network, Tape},
+};
 
 /// Which curvature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,35 +40,25 @@ impl<'a> OutputCurvature<'a> {
     }
 
     /// Sᵀ dz/√b, row by row.
-    fn to_columns(&self, dz: &[f32], out: &mut [f32]) {
+    fn columns_of(&self, dz: &[f32], out: &mut [f32]) {
         let outputs = self.network.outputs();
-        let scale = (self.tape.examples() as f32).sqrt().recip();
+        let root = (self.tape.examples() as f32).sqrt();
         for (row, (out, s)) in out.iter_mut().zip(self.factor.chunks_exact(outputs)).enumerate() {
             let dz = &dz[row / self.columns * outputs..][..outputs];
-            *out = scale * s.iter().zip(dz).map(|(s, z)| s * z).sum::<f32>();
+            *out = s.iter().zip(dz).map(|(s, z)| s * z).sum::<f32>() / root;
         }
     }
 
     /// S w/√b.
-    fn from_columns(&self, w: &[f32]) -> Vec<f32> {
+    fn outputs_of(&self, w: &[f32]) -> Vec<f32> {
         let outputs = self.network.outputs();
-        let scale = (self.tape.examples() as f32).sqrt().recip();
+        let root = (self.tape.examples() as f32).sqrt();
         let mut dz = vec![0.0; self.tape.examples() * outputs];
         for (row, (w, s)) in w.iter().zip(self.factor.chunks_exact(outputs)).enumerate() {
             let dz = &mut dz[row / self.columns * outputs..][..outputs];
-            dz.iter_mut().zip(s).for_each(|(z, s)| *z += scale * w * s);
+            dz.iter_mut().zip(s).for_each(|(z, s)| *z += w * s / root);
         }
         dz
-    }
-
-    /// Kronecker factors of every layer that has them.
-    pub fn kronecker(&self) -> Vec<KroneckerFactor> {
-        let mut all = Vec::new();
-        self.network.factors(self.theta, &self.tape, &self.factor, |layer, factors| {
-            all.push(kronecker::of(layer, self.network.range(layer), &factors));
-        });
-        all.reverse();
-        all
     }
 }
 
@@ -83,6 +76,15 @@ impl Curvature for OutputCurvature<'_> {
     fn low_rank(&self) -> Option<&dyn LowRank> {
         Some(self)
     }
+
+    fn kronecker(&self) -> Vec<KroneckerFactor> {
+        let mut all = Vec::new();
+        self.network.factors(self.theta, &self.tape, &self.factor, |layer, factors| {
+            all.push(kronecker::of(layer, self.network.range(layer), &factors));
+        });
+        all.reverse();
+        all
+    }
 }
 
 impl LowRank for OutputCurvature<'_> {
@@ -91,17 +93,16 @@ impl LowRank for OutputCurvature<'_> {
     }
 
     fn b_product(&self, v: &[f32], out: &mut [f32]) {
-        self.to_columns(&self.network.jvp(self.theta, &self.tape, v), out);
+        self.columns_of(&self.network.jvp(self.theta, &self.tape, v), out);
     }
 
     fn bt_product(&self, w: &[f32], out: &mut [f32]) {
-        self.network.vjp(self.theta, &self.tape, &self.from_columns(w), out);
+        self.network.vjp(self.theta, &self.tape, &self.outputs_of(w), out);
     }
 
     fn gram(&self) -> Vec<f32> {
         let mut gram = self.network.gram(self.theta, &self.tape, &self.factor);
-        let scale = 1.0 / self.tape.examples() as f32;
-        gram.iter_mut().for_each(|x| *x *= scale);
+        scale(1.0 / self.tape.examples() as f32, &mut gram);
         gram
     }
 }

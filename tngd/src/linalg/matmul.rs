@@ -64,19 +64,20 @@ fn check(len: usize, rows: usize, columns: usize, row: usize, column: usize) {
 
 /// `out = scale · left right`, added to `out` if `add`. One thread: the same bits every time.
 pub(crate) fn matmul(out: MatMut, add: bool, scale: f32, left: Mat, right: Mat) {
+    let MatMut { data, rows, columns, row } = out;
     assert_eq!(left.columns, right.rows, "inner dimensions");
-    assert_eq!((out.rows, out.columns), (left.rows, right.columns), "outer dimensions");
+    assert_eq!((rows, columns), (left.rows, right.columns), "outer dimensions");
     // SAFETY: all three views lie in their slices (checked when they were made), `out` is borrowed
     // exclusively and its rows do not overlap.
     #[allow(unsafe_code, reason = "gemm takes pointers")]
     unsafe {
         gemm::gemm(
-            out.rows,
-            out.columns,
+            rows,
+            columns,
             left.columns,
-            out.data.as_mut_ptr(),
+            data.as_mut_ptr(),
             1,
-            out.row as isize,
+            row as isize,
             add,
             left.data.as_ptr(),
             left.column as isize,
@@ -95,6 +96,7 @@ pub(crate) fn matmul(out: MatMut, add: bool, scale: f32, left: Mat, right: Mat) 
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests {
     use super::*;
 

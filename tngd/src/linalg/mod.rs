@@ -4,4 +4,4 @@ mod matmul;
 mod vector;
 
 pub(crate) use matmul::{Mat, MatMut, matmul};
-pub(crate) use vector::{axpy, dot, finite, norm};
+pub(crate) use vector::{axpy, dot, finite, norm, scale};

@@ -10,7 +10,7 @@ use crate::{
 
 /// Looks up a vector for every token of an example; outputs are the vectors one after the other.
 /// Inputs are token numbers, written as f32 (exact up to 2²⁴). Parameters: the table, vocabulary ×
-/// size, row-major. It must be the first layer: tokens have no derivative.
+/// size, row-major. It can only be the first layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedding {
     /// Tokens of an example.
@@ -38,6 +38,10 @@ impl Layer for Embedding {
 
     fn params(&self) -> usize {
         self.vocabulary * self.size
+    }
+
+    fn is_first(&self) -> bool {
+        true
     }
 
     fn init(&self, normals: &mut dyn Iterator<Item = f64>, theta: &mut [f32]) {

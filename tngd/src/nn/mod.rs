@@ -37,6 +37,11 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         0
     }
 
+    /// Whether it can only be the first layer, since its inputs have no derivative.
+    fn is_first(&self) -> bool {
+        false
+    }
+
     /// Writes starting parameters to `theta`, from standard normal deviates.
     fn init(&self, _normals: &mut dyn Iterator<Item = f64>, _theta: &mut [f32]) {}
 
@@ -110,4 +115,5 @@ impl At<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+#[allow(clippy::float_cmp, reason = "exact values")]
+pub(crate) mod tests;

@@ -7,6 +7,10 @@ use crate::{
     model::{Model, ModelError},
 };
 
+/// Examples that go through the network at once where no derivatives are taken: a whole test set's
+/// activations would take gigabytes.
+const AT_ONCE: usize = 256;
+
 /// Examples and what should come out of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -33,7 +37,7 @@ impl NetworkModel {
         Self { network, loss, kind: Kind::GaussNewton }
     }
 
-    /// The curvature as its own type, which also has Kronecker factors.
+    /// The curvature, as its own type.
     ///
     /// # Errors
     /// As [`Network::forward`] and [`Loss::evaluate`].
@@ -46,12 +50,21 @@ impl NetworkModel {
         Ok(self.curvature_at(theta, tape, &residual))
     }
 
-    /// Outputs for a batch of inputs.
+    /// Outputs for any number of examples.
     ///
     /// # Errors
     /// As [`Network::forward`].
     pub fn outputs(&self, theta: &[f32], inputs: &[f32]) -> Result<Vec<f32>, ModelError> {
-        Ok(self.network.forward(theta, inputs)?.outputs().to_vec())
+        let each = self.network.inputs();
+        if inputs.is_empty() || !inputs.len().is_multiple_of(each) {
+            // Says what is wrong.
+            return Ok(self.network.forward(theta, inputs)?.outputs().to_vec());
+        }
+        let mut outputs = Vec::with_capacity(inputs.len() / each * self.network.outputs());
+        for some in inputs.chunks(AT_ONCE * each) {
+            outputs.extend_from_slice(self.network.forward(theta, some)?.outputs());
+        }
+        Ok(outputs)
     }
 
     fn pass(&self, theta: &[f32], batch: &Batch) -> Result<(Tape, f64, Vec<f32>), ModelError> {
@@ -102,7 +115,8 @@ impl Model for NetworkModel {
     }
 
     fn loss(&self, theta: &[f32], batch: &Batch) -> Result<f64, ModelError> {
-        Ok(self.pass(theta, batch)?.1)
+        let outputs = self.outputs(theta, &batch.inputs)?;
+        Ok(self.loss.evaluate(&outputs, &batch.targets, self.network.outputs())?.loss)
     }
 
     fn linearise<'a>(

@@ -52,7 +52,7 @@ impl Network {
     ///
     /// # Errors
     /// No layers or parameters, sizes of 0, or a layer that takes another number of values than the
-    /// one before it gives.
+    /// one before it gives, an embedding that is not the first layer.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Result<Self, ModelError> {
         if layers.iter().any(|layer| layer.inputs() == 0 || layer.outputs() == 0) {
             return Err(ModelError::Shape("a layer has a size of 0: all must be at least 1"));
@@ -62,6 +62,11 @@ impl Network {
             if given != inputs {
                 return Err(ModelError::Layers { layer: i + 1, inputs, given });
             }
+        }
+        if layers.iter().skip(1).any(|layer| layer.is_first()) {
+            return Err(ModelError::Shape(
+                "a layer that takes tokens comes after another: put the embedding first",
+            ));
         }
         let lowest = layers.iter().position(|layer| layer.params() > 0).ok_or(
             ModelError::Shape("the network has no parameters: add a layer that can be trained"),
@@ -74,8 +79,9 @@ impl Network {
         Ok(Self { layers, offsets, lowest })
     }
 
-    /// For 28 × 28 images in ten classes: convolution 5 × 5 of stride 2 to 8 channels, ReLU, dense
-    /// to 32, ReLU, dense to 10. 37,434 parameters.
+    /// For 28 × 28 images in ten classes: convolution 5 × 5 of stride 2 to 8 channels, [`Relu`], dense
+    /// to 32, [`Relu`], dense to 10. 37,434 parameters.
+    #[allow(clippy::missing_panics_doc, reason = "the sizes fit")]
     pub fn mnist_convnet() -> Self {
         let conv = Conv2d::new([28, 28, 1], 5, 2, 8).expect("fits");
         let size = conv.outputs();
@@ -194,7 +200,7 @@ impl Network {
             layer.pushforward(&at, dx.as_deref(), self.part(i, v), &mut dy);
             dx = Some(dy);
         }
-        dx.expect("a network has a layer with parameters")
+        dx.unwrap_or_default()
     }
 
     /// J Jᵀ where row (example, column) of J is the gradient of `columns`·z of that example;

@@ -1,25 +1,24 @@
 use super::*;
 use crate::{
-    curvature::{Curvature, Kind, LowRank},
     linalg::dot,
     loss::{Loss, Targets},
     model::Model,
     random::normals,
 };
 
-fn random(seed: u64, n: usize) -> Vec<f32> {
+pub(crate) fn random(seed: u64, n: usize) -> Vec<f32> {
     normals(seed, n).map(|z| z as f32).collect()
 }
 
-struct Case {
-    name: &'static str,
-    network: Network,
-    theta: Vec<f32>,
-    x: Vec<f32>,
-    examples: usize,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) network: Network,
+    pub(crate) theta: Vec<f32>,
+    pub(crate) x: Vec<f32>,
+    pub(crate) examples: usize,
 }
 
-fn case(name: &'static str, layers: Vec<Box<dyn Layer>>, x: Vec<f32>) -> Case {
+pub(crate) fn case(name: &'static str, layers: Vec<Box<dyn Layer>>, x: Vec<f32>) -> Case {
     let network = Network::new(layers).unwrap();
     // Also biases that are not zero.
     let theta: Vec<f32> =
@@ -28,7 +27,7 @@ fn case(name: &'static str, layers: Vec<Box<dyn Layer>>, x: Vec<f32>) -> Case {
     Case { name, network, theta, x, examples }
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let first = Conv2d::new([7, 6, 2], 3, 2, 3).unwrap();
     let second = Conv2d::new(first.out_shape(), 2, 1, 2).unwrap();
     let small = Conv2d::new([6, 5, 1], 2, 1, 2).unwrap();
@@ -79,12 +78,12 @@ fn cases() -> Vec<Case> {
 }
 
 impl Case {
-    fn tape(&self) -> Tape {
+    pub(crate) fn tape(&self) -> Tape {
         self.network.forward(&self.theta, &self.x).unwrap()
     }
 
     /// Column j: derivative of all outputs by parameter j.
-    fn jacobian(&self) -> Vec<Vec<f32>> {
+    pub(crate) fn jacobian(&self) -> Vec<Vec<f32>> {
         let (tape, n) = (self.tape(), self.network.params());
         let unit = |j: usize| (0..n).map(|i| if i == j { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
         (0..n).map(|j| self.network.jvp(&self.theta, &tape, &unit(j))).collect()
@@ -104,7 +103,7 @@ impl Case {
     }
 }
 
-fn close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+pub(crate) fn close(got: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
     let scale = expected.iter().fold(0.0f32, |m, x| m.max(x.abs()));
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
@@ -190,7 +189,7 @@ fn factors_make_the_jacobians() {
 }
 
 /// Models of all cases with softmax, and of the same with the squared loss.
-fn models() -> Vec<(Case, Loss, Targets)> {
+pub(crate) fn models() -> Vec<(Case, Loss, Targets)> {
     let labels = |case: &Case| Targets::Labels((0..case.examples as u32).map(|i| i % 3).collect());
     let values = |case: &Case| Targets::Values(random(10, case.examples * case.network.outputs()));
     let softmax = cases().into_iter().map(|case| {
@@ -203,74 +202,6 @@ fn models() -> Vec<(Case, Loss, Targets)> {
             (case, Loss::Squared, targets)
         }))
         .collect()
-}
-
-#[test]
-fn curvature_is_that_of_the_definition() {
-    for kind in [Kind::GaussNewton, Kind::EmpiricalFisher] {
-        for (case, loss, targets) in models() {
-            let (b, d, n) = (case.examples, case.network.outputs(), case.network.params());
-            let jacobian = case.jacobian();
-            let z = case.tape().outputs().to_vec();
-            let residual = loss.evaluate(&z, &targets, d).unwrap().gradient;
-            // H of an example, from the definition.
-            let hessian = |example: usize, i: usize, j: usize| -> f64 {
-                let r = &residual[example * d..][..d];
-                let diagonal = if i == j { 1.0 } else { 0.0 };
-                match (kind, loss) {
-                    (Kind::EmpiricalFisher, _) => f64::from(r[i]) * f64::from(r[j]),
-                    (_, Loss::Squared) => diagonal,
-                    (_, Loss::SoftmaxCrossEntropy) => {
-                        let z = &z[example * d..][..d];
-                        let sum: f64 = z.iter().map(|&z| f64::from(z).exp()).sum();
-                        let p = |i: usize| f64::from(z[i]).exp() / sum;
-                        diagonal * p(i) - p(i) * p(j)
-                    }
-                }
-            };
-            let mut g = vec![0.0f64; n * n];
-            for example in 0..b {
-                for i in 0..d {
-                    for j in 0..d {
-                        let h = hessian(example, i, j) / b as f64;
-                        for (k, a) in jacobian.iter().enumerate() {
-                            let ha = h * f64::from(a[example * d + i]);
-                            for (l, c) in jacobian.iter().enumerate() {
-                                g[k * n + l] += ha * f64::from(c[example * d + j]);
-                            }
-                        }
-                    }
-                }
-            }
-            let model = NetworkModel { network: case.network, loss, kind };
-            let batch = Batch { inputs: case.x, targets };
-            let curvature = model.output_curvature(&case.theta, &batch).unwrap();
-            let v = random(11, n);
-            let expected: Vec<f32> = g
-                .chunks_exact(n)
-                .map(|row| row.iter().zip(&v).map(|(g, &v)| g * f64::from(v)).sum::<f64>() as f32)
-                .collect();
-            let what = format!("{kind:?} {loss:?} {}", case.name);
-            let mut out = vec![f32::NAN; n];
-            curvature.product(&v, &mut out);
-            close(&out, &expected, 2e-5, &what);
-
-            // G v = Bᵀ(B v), and the Gram matrix is B Bᵀ.
-            let rank = curvature.rank();
-            let mut bv = vec![f32::NAN; rank];
-            curvature.b_product(&v, &mut bv);
-            curvature.bt_product(&bv, &mut out);
-            close(&out, &expected, 2e-5, &what);
-            let gram = curvature.gram();
-            let w = random(12, rank);
-            let mut bbw = vec![0.0; rank];
-            curvature.bt_product(&w, &mut out);
-            curvature.b_product(&out, &mut bbw);
-            let product: Vec<f32> =
-                gram.chunks_exact(rank).map(|row| dot(row, &w) as f32).collect();
-            close(&product, &bbw, 2e-5, &what);
-        }
-    }
 }
 
 #[test]
@@ -300,67 +231,16 @@ fn gradients_and_losses_agree_with_finite_differences() {
 }
 
 #[test]
-fn kronecker_factors_of_one_example_are_exact() {
-    // E[a aᵀ] ⊗ E[δ δᵀ] is E[a aᵀ ⊗ δ δᵀ] where there is one a: one example, one position.
-    let conv = Conv2d::new([3, 3, 2], 3, 1, 4).unwrap();
-    let layers: Vec<Box<dyn Layer>> =
-        vec![Box::new(conv), Box::new(Tanh { size: 4 }), Box::new(Dense { inputs: 4, outputs: 3 })];
-    let case = case("one position", layers, random(14, 18));
-    let model = NetworkModel::new(case.network, Loss::SoftmaxCrossEntropy);
-    let batch = Batch { inputs: case.x, targets: Targets::Labels(vec![2]) };
-    let curvature = model.output_curvature(&case.theta, &batch).unwrap();
-    let all = curvature.kronecker();
-    assert_eq!(all.iter().map(|f| f.layer).collect::<Vec<_>>(), [0, 2]);
-    for factor in all {
-        let (m, o) = (factor.width, factor.outputs);
-        let from = factor.params.start;
-        let block = random(15, m * o);
-        let mut v = vec![0.0; model.params()];
-        v[from..from + m * o].copy_from_slice(&block);
-        let mut out = vec![0.0; model.params()];
-        curvature.product(&v, &mut out);
-        // Γ V A.
-        let expected: Vec<f32> = (0..m * o)
-            .map(|at| {
-                let (i, j) = (at / m, at % m);
-                let entry = |k: usize, l: usize| {
-                    factor.gamma[i * o + k] * block[k * m + l] * factor.a[l * m + j]
-                };
-                (0..o).map(|k| (0..m).map(|l| entry(k, l)).sum::<f32>()).sum()
-            })
-            .collect();
-        close(&out[from..from + m * o], &expected, 1e-4, "block");
-    }
-}
-
-#[test]
-fn kronecker_factors_are_means_over_the_batch() {
-    let case = cases().swap_remove(1);
-    let d = case.network.outputs();
-    let columns = random(16, case.examples * 2 * d);
-    let tape = case.tape();
-    let mut checked = 0;
-    case.network.factors(&case.theta, &tape, &columns, |layer, factors| {
-        let curvature = crate::curvature::OutputCurvature::new(
-            &case.network,
-            &case.theta,
-            tape.clone(),
-            columns.clone(),
-        );
-        let of = curvature.kronecker().into_iter().find(|f| f.layer == layer).unwrap();
-        let trace = |m: &[f32], n: usize| (0..n).map(|i| m[i * n + i]).sum::<f32>();
-        let b = case.examples as f64;
-        let a = dot(factors.a, factors.a) / b;
-        let gamma = dot(factors.delta, factors.delta) / (b * factors.positions as f64);
-        close(
-            &[trace(&of.a, of.width), trace(&of.gamma, of.outputs)],
-            &[a as f32, gamma as f32],
-            1e-5,
-            "traces",
-        );
-        checked += 1;
-    });
-    assert_eq!(checked, 3);
+fn outputs_of_many_examples_are_those_of_one_after_the_other() {
+    let case = cases().swap_remove(0);
+    let model = NetworkModel::new(case.network, Loss::Squared);
+    let inputs = random(17, 3 * 300);
+    let all = model.outputs(&case.theta, &inputs).unwrap();
+    let each: Vec<f32> =
+        inputs.chunks(3).flat_map(|x| model.outputs(&case.theta, x).unwrap()).collect();
+    close(&all, &each, 1e-6, "outputs");
+    let error = model.outputs(&case.theta, &inputs[1..]).unwrap_err();
+    assert_eq!(error, ModelError::Ragged { len: 899, inputs: 3 });
 }
 
 #[test]
@@ -388,6 +268,9 @@ fn bad_networks_and_batches_are_refused() {
         said(vec![Box::new(Dense { inputs: 2, outputs: 3 }), Box::new(Relu { size: 4 })]),
         ModelError::Layers { layer: 1, inputs: 4, given: 3 }
     );
+    let late = Embedding { tokens: 3, vocabulary: 2, size: 1 };
+    let error = said(vec![Box::new(Dense { inputs: 2, outputs: 3 }), Box::new(late)]);
+    assert!(error.to_string().contains("put the embedding first"));
     assert!(Conv2d::new([4, 4, 1], 5, 1, 1).is_err());
     assert!(Conv2d::new([4, 4, 1], 3, 0, 1).is_err());
 

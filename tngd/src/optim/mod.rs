@@ -105,4 +105,5 @@ fn setting(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact values")]
 mod tests;

@@ -267,7 +267,7 @@ fn checkpoints_that_are_no_good_are_refused() {
 #[test]
 fn runs_that_diverge_stop_with_theta_as_it_was() {
     let (model, c) = (Quadratic::new(), [1.0, -2.0]);
-    // η far above 2/λ_max.
+    // η far above 2/`λ_max`.
     let mut descent = sgd(10.0).stop_above(1e6).unwrap();
     let mut theta = [5.0, 7.0];
     let error = loop {

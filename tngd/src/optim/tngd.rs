@@ -6,7 +6,7 @@ use super::{Descent, OptimError, Optimizer, Step, bits, descent::scale_to_clip, 
 use crate::{
     backend::{Evolution, NaturalGradient},
     curvature::Damping,
-    linalg::{axpy, dot},
+    linalg::{axpy, dot, scale},
     model::Model,
 };
 
@@ -26,7 +26,7 @@ pub struct Settings {
     pub damping: Damping,
     /// Analog time t per step, in units of τ; may be infinite.
     pub time: f64,
-    /// Delay t_d in units of τ: for so long after a read the device evolves under that batch's
+    /// Delay `t_d` in units of τ: for so long after a read the device evolves under that batch's
     /// problem, until the next one is set. Acts as momentum. For backends with finite times.
     pub delay: f64,
     /// Noise strength κ0.
@@ -139,8 +139,8 @@ impl<M: Model> Optimizer<M> for Tngd {
         let mut gradient = vec![0.0; model.params()];
         let (loss, curvature) = model.linearise(theta, batch, &mut gradient)?;
         descent.check_loss(loss)?;
-        let scale = scale_to_clip(&gradient, settings.clip);
-        gradient.iter_mut().for_each(|g| *g *= scale);
+        let clipped = scale_to_clip(&gradient, settings.clip);
+        scale(clipped, &mut gradient);
 
         let mut held = match settings.first {
             _ if !(device.is_empty() || settings.restart) => device.clone(),
@@ -175,7 +175,7 @@ impl<M: Model> Optimizer<M> for Tngd {
             let mut curved = vec![0.0; change.len()];
             curvature.product(&change, &mut curved);
             axpy(damping, &change, &mut curved);
-            dot(&gradient, &change) / f64::from(scale) + 0.5 * dot(&curved, &change)
+            dot(&gradient, &change) / f64::from(clipped) + 0.5 * dot(&curved, &change)
         });
         drop(curvature);
         if let Some(predicted) = predicted {
