@@ -51,6 +51,15 @@ impl Interrupt {
         }
     }
 
+    /// Cancels this handle on Ctrl-C.
+    pub(crate) fn watch_handle(&self, handle: CancelHandle) {
+        let mut state = self.state();
+        if state.pressed {
+            handle.cancel();
+        }
+        state.handles.push(handle);
+    }
+
     fn press(&self) {
         let mut state = self.state();
         if state.pressed || state.handles.is_empty() {

@@ -15,7 +15,7 @@ const LINE_EVERY: Duration = Duration::from_secs(3);
 /// Shows progress.
 pub(crate) enum Meter {
     /// One bar a copy.
-    Bars(Vec<ProgressBar>),
+    Bars(Vec<ProgressBar>, &'static str),
     /// Lines.
     Lines(Mutex<Lines>),
     /// Nothing.
@@ -24,6 +24,7 @@ pub(crate) enum Meter {
 
 /// State of the lines.
 pub(crate) struct Lines {
+    what: &'static str,
     started: Instant,
     last: Instant,
     /// Kept and total of each copy.
@@ -33,6 +34,11 @@ pub(crate) struct Lines {
 impl Meter {
     /// For a run on so many copies; with `json` nothing is shown but on a terminal.
     pub(crate) fn new(copies: usize, json: bool) -> Self {
+        Self::counting(copies, json, "samples")
+    }
+
+    /// The same of something else than samples.
+    pub(crate) fn counting(copies: usize, json: bool, what: &'static str) -> Self {
         if std::io::stderr().is_terminal() {
             let all = MultiProgress::new();
             let style = ProgressStyle::with_template(
@@ -44,19 +50,19 @@ impl Meter {
                     .with_style(style.clone())
                     .with_prefix(format!("copy {copy}"))
             };
-            Self::Bars((0..copies).map(bar).collect())
+            Self::Bars((0..copies).map(bar).collect(), what)
         } else if json {
             Self::Silent
         } else {
             let now = Instant::now();
             let copies = vec![(0, 0); copies];
-            Self::Lines(Mutex::new(Lines { started: now, last: now, copies }))
+            Self::Lines(Mutex::new(Lines { what, started: now, last: now, copies }))
         }
     }
 
     /// Removes what is shown.
     pub(crate) fn finish(&self) {
-        if let Self::Bars(bars) = self {
+        if let Self::Bars(bars, _) = self {
             bars.iter().for_each(ProgressBar::finish_and_clear);
         }
     }
@@ -65,11 +71,11 @@ impl Meter {
 impl Progress for Meter {
     fn update(&self, copy: usize, kept: u64, total: u64) {
         match self {
-            Self::Bars(bars) => {
+            Self::Bars(bars, what) => {
                 if let Some(bar) = bars.get(copy) {
                     bar.set_length(total);
                     bar.set_position(kept);
-                    bar.set_message(si(bar.per_sec(), "samples/s"));
+                    bar.set_message(si(bar.per_sec(), &format!("{what}/s")));
                 }
             }
             Self::Lines(lines) => {
@@ -97,10 +103,11 @@ impl Lines {
         let left =
             if rate > 0.0 { total.saturating_sub(kept) as f64 / rate } else { f64::INFINITY };
         Some(format!(
-            "{} of {} samples, {}, {} left",
+            "{} of {} {}, {}, {} left",
             count(kept),
             count(total),
-            si(rate, "samples/s"),
+            self.what,
+            si(rate, &format!("{}/s", self.what)),
             duration(left)
         ))
     }
@@ -113,7 +120,8 @@ mod tests {
     #[test]
     fn lines_come_now_and_then() {
         let start = Instant::now();
-        let mut lines = Lines { started: start, last: start, copies: vec![(0, 0); 2] };
+        let mut lines =
+            Lines { what: "samples", started: start, last: start, copies: vec![(0, 0); 2] };
         assert_eq!(lines.update(0, 10, 4000, start + Duration::from_secs(1)), None);
         assert_eq!(
             lines.update(1, 1990, 4000, start + Duration::from_secs(4)).as_deref(),

@@ -30,6 +30,8 @@ pub(crate) mod selftest;
 pub(crate) mod solve;
 pub(crate) mod stream;
 pub(crate) mod stream_view;
+pub(crate) mod train;
+pub(crate) mod train_view;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -128,7 +128,7 @@ mod tests {
     /// An IDX file.
     fn idx(shape: &[u32], values: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, shape.len() as u8];
-        shape.iter().for_each(|size| bytes.extend(size.to_be_bytes()));
+        bytes.extend(shape.iter().flat_map(|size| size.to_be_bytes()));
         [bytes, values.to_vec()].concat()
     }
 

@@ -1,0 +1,159 @@
+//! What `spu train` answers.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use tngd::backend::Phases;
+use tngd::train::Score;
+
+use super::train::{BackendName, Method};
+use crate::answer::Answer;
+use crate::exit::Exit;
+use crate::text::{count, duration, facts, percent, table};
+
+/// A look at the network on examples that it does not learn from.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Evaluation {
+    /// Steps done.
+    step: u64,
+    /// Epochs done, parts included.
+    epoch: f64,
+    loss: f64,
+    accuracy: f64,
+}
+
+impl Evaluation {
+    pub(crate) fn new(step: u64, per_epoch: u64, score: Score) -> Self {
+        let epoch = step as f64 / per_epoch as f64;
+        Self { step, epoch, loss: score.loss, accuracy: score.accuracy }
+    }
+}
+
+/// Wall time by phase, in seconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Seconds {
+    /// Host: Lanczos vectors, Gram matrices, products with the curvature.
+    factors: f64,
+    /// Setting the device.
+    program: f64,
+    /// The device's own, or that of computing what it would do.
+    evolve: f64,
+    /// Reading it.
+    read: f64,
+}
+
+impl Seconds {
+    pub(crate) fn of(phases: &Phases) -> Self {
+        Self {
+            factors: phases.factors.as_secs_f64(),
+            program: phases.program.as_secs_f64(),
+            evolve: phases.evolve.as_secs_f64(),
+            read: phases.read.as_secs_f64(),
+        }
+    }
+
+    fn total(&self) -> f64 {
+        self.factors + self.program + self.evolve + self.read
+    }
+}
+
+/// Result of a training run.
+#[derive(Debug, Serialize)]
+pub(crate) struct TrainAnswer {
+    pub(crate) optimizer: Method,
+    pub(crate) backend: Option<BackendName>,
+    pub(crate) label: String,
+    /// What relaxes has been read from a device's converters.
+    pub(crate) is_device: bool,
+    /// Step at which the digital fallback took over.
+    pub(crate) fell_back_at: Option<u64>,
+    pub(crate) examples: usize,
+    pub(crate) judged_on: &'static str,
+    pub(crate) parameters: usize,
+    pub(crate) batch: usize,
+    pub(crate) steps: u64,
+    pub(crate) resumed_from: Option<u64>,
+    /// Stopped before its last step.
+    pub(crate) stopped: bool,
+    pub(crate) seed: u64,
+    pub(crate) evaluations: Vec<Evaluation>,
+    /// Loss of the last batch.
+    pub(crate) last_loss: Option<f64>,
+    /// Opening and calibrating the board.
+    pub(crate) prepared_s: f64,
+    /// Steps alone, without evaluations.
+    pub(crate) training_s: f64,
+    pub(crate) phases: Seconds,
+    /// Products with the curvature.
+    pub(crate) products: u64,
+    pub(crate) checkpoint: Option<PathBuf>,
+    pub(crate) metrics: Option<PathBuf>,
+    pub(crate) version: &'static str,
+}
+
+impl Answer for TrainAnswer {
+    fn text(&self) -> String {
+        let kind = if self.is_device { "" } else { " (digital)" };
+        let mut all = vec![
+            (
+                "network",
+                format!("{} parameters, batches of {}", count(self.parameters as u64), self.batch),
+            ),
+            ("relaxes", format!("{}{kind}", self.label)),
+            (
+                "time",
+                format!(
+                    "{} for {} steps, after {} of preparation",
+                    duration(self.training_s),
+                    count(self.steps - self.resumed_from.unwrap_or(0)),
+                    duration(self.prepared_s)
+                ),
+            ),
+        ];
+        if self.phases.total() > 0.0 {
+            let Seconds { factors, program, evolve, read } = self.phases;
+            let rest = (self.training_s - self.phases.total()).max(0.0);
+            all.push((
+                "of which",
+                format!(
+                    "gradient and update {}, curvature {} (digital); program {}, evolve {}, read {}",
+                    duration(rest),
+                    duration(factors),
+                    duration(program),
+                    duration(evolve),
+                    duration(read)
+                ),
+            ));
+        }
+        if let Some(step) = self.fell_back_at {
+            all.push(("fell back", format!("at step {step}: digital from there on")));
+        }
+        if let Some(path) = &self.checkpoint {
+            all.push(("checkpoint", path.display().to_string()));
+        }
+        let rows: Vec<Vec<String>> = self
+            .evaluations
+            .iter()
+            .map(|at| {
+                vec![
+                    count(at.step),
+                    format!("{:.2}", at.epoch),
+                    format!("{:.4}", at.loss),
+                    percent(at.accuracy),
+                ]
+            })
+            .collect();
+        let stopped = if self.stopped { "\nstopped before the last step\n" } else { "" };
+        format!(
+            "Training on {} images, judged on {}\n{}\n{}{stopped}",
+            count(self.examples as u64),
+            self.judged_on,
+            facts(&all),
+            table(&["step", "epoch", "loss", "accuracy"], &rows)
+        )
+    }
+
+    fn exit(&self) -> Exit {
+        if self.stopped { Exit::Cancelled } else { Exit::Success }
+    }
+}
