@@ -14,6 +14,7 @@ mod recording;
 mod report;
 mod sentinel;
 mod stream;
+mod train;
 mod verbs;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,168 @@
+//! `train`: on digits that are drawn here, small enough for a debug build.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{fails, file, json, run};
+
+const BOARD: [&str; 2] = ["--device", "sim:profile=rc-8,seed=5"];
+
+/// An IDX file.
+fn idx(shape: &[u32], values: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, shape.len() as u8];
+    bytes.extend(shape.iter().flat_map(|size| size.to_be_bytes()));
+    [bytes, values.to_vec()].concat()
+}
+
+/// Images whose bright bar tells their label, 320 to learn from and 100 to test on.
+fn digits() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (part, count) in [("train", 320_u32), ("t10k", 100)] {
+        let labels: Vec<u8> = (0..count).map(|i| ((i * 7 + i / 13) % 10) as u8).collect();
+        let mut images = Vec::new();
+        for (i, label) in labels.iter().enumerate() {
+            for y in 0..28 {
+                for x in 0..28 {
+                    let bar = (2 * usize::from(*label) + 3..).take(4).any(|row| row == y);
+                    let speck = (x * 31 + y * 17 + i * 7) % 11 == 0;
+                    images.push(if bar { 230 } else { u8::from(speck) * 90 });
+                }
+            }
+        }
+        file(folder.path(), &format!("{part}-images-idx3-ubyte"), &idx(&[count, 28, 28], &images));
+        file(folder.path(), &format!("{part}-labels-idx1-ubyte"), &idx(&[count], &labels));
+    }
+    folder
+}
+
+fn arguments<'a>(data: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    let data = data.to_str().expect("UTF-8");
+    let usual = ["train", "mnist", "--data", data, "--examples", "320", "--batch", "32"];
+    [&usual[..], more].concat()
+}
+
+fn last(answer: &Value) -> &Value {
+    answer["evaluations"].as_array().and_then(|all| all.last()).expect("an evaluation")
+}
+
+#[test]
+fn a_board_in_the_loop_learns() {
+    let data = digits();
+    let metrics = data.path().join("metrics.jsonl");
+    let more = ["--steps", "30", "--metrics", metrics.to_str().unwrap()];
+    let answer = json(&arguments(data.path(), &[&more[..], &BOARD].concat()), 0);
+    assert_eq!(answer["is_device"], true);
+    assert_eq!(answer["steps"], 30);
+    assert!(last(&answer)["accuracy"].as_f64().unwrap() > 0.95, "{answer}");
+    assert!(answer["phases"]["evolve"].as_f64().unwrap() > 0.0);
+    let lines = fs::read_to_string(&metrics).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<u64> = lines.iter().filter_map(|line| line["step"].as_u64()).collect();
+    assert_eq!(steps, (0..30).collect::<Vec<_>>());
+    // Ten steps an epoch, an evaluation at each one's end.
+    assert_eq!(lines.iter().filter(|line| line["evaluation"].is_object()).count(), 3);
+    let text = run(&arguments(data.path(), &[&["--steps", "2"][..], &BOARD].concat()));
+    let text = String::from_utf8(text.stdout).unwrap();
+    for words in ["Training on 320 images", "krylov-8 on rc-8 board", "program", "accuracy"] {
+        assert!(text.contains(words), "{text} lacks {words:?}");
+    }
+}
+
+#[test]
+fn digital_rules_and_backends_say_so() {
+    let data = digits();
+    for (options, label) in [
+        (&["--optimizer", "adam", "--rate", "0.01"][..], "digital"),
+        (&["--optimizer", "sgd"], "digital"),
+        (&["--backend", "krylov"], "digital emulation"),
+        (&["--backend", "exact-law"], "exact-law"),
+        (&["--backend", "woodbury", "--time", "inf"], "woodbury"),
+        (&["--backend", "krylov", "--optimizer", "tngd-adam"], "digital emulation"),
+    ] {
+        let answer = json(&arguments(data.path(), &[&["--steps", "2"], options].concat()), 0);
+        assert_eq!(answer["is_device"], false);
+        assert!(answer["label"].as_str().unwrap().contains(label), "{answer}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let data = digits();
+    let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let (whole, half, end) = (path("whole.json"), path("half.json"), path("end.json"));
+    for backend in [&["--backend", "krylov", "--noise", "0.001"][..], &["--optimizer", "adam"]] {
+        let train = |more: &[&str]| json(&arguments(data.path(), &[backend, more].concat()), 0);
+        train(&["--steps", "12", "--checkpoint", &whole, "--evaluate-every", "12"]);
+        train(&["--steps", "5", "--checkpoint", &half]);
+        let answer = train(&["--steps", "12", "--resume", &half, "--checkpoint", &end]);
+        assert_eq!(answer["resumed_from"], 5);
+        assert_eq!(fs::read(&whole).unwrap(), fs::read(&end).unwrap(), "{backend:?}");
+    }
+    let other = ["--resume", &half, "--seed", "2", "--optimizer", "adam"];
+    assert!(fails(&arguments(data.path(), &other), 3).contains("--seed 1"));
+    let other = ["--resume", &half, "--backend", "krylov"];
+    assert!(fails(&arguments(data.path(), &other), 3).contains("another optimizer"));
+    let damaged = file(data.path(), "damaged.json", b"{\"version\": 1");
+    let other = ["--resume", damaged.to_str().unwrap(), "--backend", "krylov"];
+    assert!(fails(&arguments(data.path(), &other), 3).contains("damaged"));
+}
+
+/// A microcontroller that restarts ends the session, so that the step fails.
+#[test]
+fn a_board_that_is_lost_leaves_a_checkpoint_or_a_digital_run() {
+    let data = digits();
+    let checkpoint = data.path().join("lost.json");
+    // Past the calibration, which takes 2,191,752 ticks; a step takes some hundred.
+    let device = ["--device", "sim:profile=rc-8,seed=5,fault=restart.ticks.2192400"];
+    let saved = ["--steps", "40", "--evaluate-every", "40"];
+    let keep = ["--checkpoint", checkpoint.to_str().unwrap()];
+    let error = fails(&arguments(data.path(), &[&saved[..], &device, &keep].concat()), 9);
+    assert!(error.contains("steps are kept in") && error.contains("lost.json"), "{error}");
+    assert!(checkpoint.exists());
+
+    let fallback = ["--fallback", "krylov"];
+    let answer = json(&arguments(data.path(), &[&saved[..], &device, &fallback].concat()), 0);
+    assert_eq!((answer["is_device"].as_bool(), answer["steps"].as_u64()), (Some(false), Some(40)));
+    assert!(answer["fell_back_at"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn bad_input_names_cause_and_remedy() {
+    let data = digits();
+    let krylov = ["--backend", "krylov"];
+    let usage = |more: &[&str], part: &str| {
+        let error = fails(&arguments(data.path(), &[&krylov[..], more].concat()), 2);
+        assert!(error.contains(part), "{more:?}: {error}");
+    };
+    usage(&["--damping", "0"], "choose λ > 0");
+    usage(&["--time=-1"], "the analog time t is -1");
+    usage(&["--rate", "0"], "the learning rate is 0");
+    usage(&["--noise=-1"], "the noise");
+    usage(&["--fallback", "board"], "a digital backend");
+    usage(&["--validate"], "there are 0 to train on");
+    let few = ["train", "mnist", "--data", data.path().to_str().unwrap()];
+    assert!(fails(&few, 2).contains("there are 320 to train on"));
+    assert!(fails(&[&few[..], &["--batch", "0"]].concat(), 2).contains("a batch of 0"));
+
+    let small = ["--device", "sim:profile=rc-4"];
+    let error = fails(&arguments(data.path(), &small), 5);
+    assert!(error.contains("ask for at most 4"), "{error}");
+    let error = fails(&arguments(data.path(), &["--device", "sim"]), 5);
+    assert!(error.contains("no RC cells") && error.contains("rc-8"), "{error}");
+    let dead = ["--device", "sim:profile=rc-8,fault=dead-cell.2"];
+    assert!(fails(&arguments(data.path(), &dead), 5).contains("cell 2"));
+
+    let missing = ["train", "mnist", "--data", "/nowhere"];
+    assert!(fails(&missing, 3).contains("cargo xtask data mnist"));
+    let labels = data.path().join("train-labels-idx1-ubyte");
+    let mut bytes = fs::read(&labels).unwrap();
+    bytes[8 + 3] = 10;
+    fs::write(&labels, &bytes).unwrap();
+    assert!(fails(&arguments(data.path(), &krylov), 3).contains("label 3 is 10"));
+    bytes.pop();
+    fs::write(&labels, &bytes).unwrap();
+    assert!(fails(&arguments(data.path(), &krylov), 3).contains("cut off"));
+}
