@@ -2,6 +2,7 @@
 //! their program over the wire.
 
 #![allow(clippy::needless_range_loop, reason = "matrix formulae")]
+#![allow(clippy::float_cmp, reason = "what nothing acts on keeps its bits")]
 
 use std::collections::BTreeSet;
 

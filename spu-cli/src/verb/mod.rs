@@ -28,6 +28,7 @@ pub(crate) mod sample;
 pub(crate) mod sample_check;
 pub(crate) mod selftest;
 pub(crate) mod solve;
+pub(crate) mod solve_mean;
 pub(crate) mod stream;
 pub(crate) mod stream_view;
 pub(crate) mod train;

@@ -8,15 +8,18 @@ use ndarray::Array2;
 use serde::Serialize;
 use spu_driver::BoardInfo;
 use spu_driver::blocks::Boards;
+use spu_driver::matrix::SpdMatrix;
 use spu_driver::refine::{VectorMethod, Work};
 use spu_driver::solve::{Solution, SolveRefinement, solve};
+use spu_protocol::payload::info::BoardKind;
 
 use super::blocks_view::{BlocksView, block_intervals};
-use super::calibrated::RunArgs;
+use super::calibrated::{Ready, RunArgs};
 use super::calibration_view::CalibrationView;
 use super::mitigate::MitigateArg;
 use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
+use super::solve_mean::{self, MeanAnswer};
 use super::{BudgetArgs, MatrixArg, Written, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
@@ -28,7 +31,10 @@ use crate::text::{counted, duration, facts, percent, table, uncertain_matrix, wr
 /// Entries that the text shows.
 const SHOWN: usize = 16;
 
-/// Solve A x = b: the board gives the inverse, the host multiplies and, if asked, refines
+/// Solve A x = b: an RLC board gives the inverse, by which the host multiplies; an RC board's mean is x
+///
+/// On an RC board the options of samples, copies, mitigation and routes do not apply: its cells relax to x,
+/// of the matrix or of its tridiagonal form.
 #[derive(Debug, Args)]
 pub(crate) struct Solve {
     #[command(flatten)]
@@ -120,7 +126,7 @@ struct SolveRefinementView {
 }
 
 impl Solve {
-    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<SolveAnswer, Failure> {
+    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<Solved, Failure> {
         if let Some(path) = &self.output {
             matrix_file::Format::of(path)?;
             matrix_file::check_writable(path)?;
@@ -140,6 +146,9 @@ impl Solve {
         let b = read_vector(&self.vector)?;
         self.mitigate.check()?;
         let mut ready = self.run.open(usize::from(self.copies), self.budget.budget(), interrupt)?;
+        if ready.device().info().kind() == BoardKind::Rc {
+            return self.by_mean(&mut ready, &a, &b);
+        }
         interrupt.says(super::blocks_view::ON_INTERRUPT);
         let options = self.mitigate.apply(ready.options.clone());
         let meter = Meter::new(ready.devices.len(), json);
@@ -154,15 +163,8 @@ impl Solve {
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
         let size = norm(&mut reference.iter().copied());
         let off = norm(&mut solution.x.iter().zip(&reference).map(|(x, y)| x - y));
-        let files = self
-            .output
-            .iter()
-            .map(|path| {
-                let column = Array2::from_shape_fn((a.n(), 1), |(i, _)| solution.x[i]);
-                Written::new(path, "x", matrix_file::write(path, &column))
-            })
-            .collect();
-        Ok(SolveAnswer {
+        let files = self.write(&solution.x);
+        Ok(Solved::Inverse(Box::new(SolveAnswer {
             matrix: MatrixView::new(&self.matrix, &a),
             vector: self.vector.display().to_string(),
             rung: ready.rung(),
@@ -190,7 +192,54 @@ impl Solve {
             wall_s,
             version: env!("CARGO_PKG_VERSION"),
             files,
-        })
+        })))
+    }
+
+    fn by_mean(&self, ready: &mut Ready, a: &SpdMatrix, b: &[f64]) -> Result<Solved, Failure> {
+        let BudgetArgs { samples, effective, decimation } = self.budget;
+        let sampled = samples.is_some() || effective.is_some() || decimation.is_some();
+        if sampled || self.copies > 1 {
+            return Err(Failure::usage(
+                "an RC board solves by its mean, on one copy and without samples; leave out --copies, \
+                 --samples, --effective and --decimation",
+            ));
+        }
+        let names = (MatrixView::new(&self.matrix, a), self.vector.display().to_string());
+        let mut answer = solve_mean::solve(ready, names, a, b, self.refine)?;
+        answer.files = self.write(answer.x());
+        Ok(Solved::Mean(Box::new(answer)))
+    }
+
+    fn write(&self, x: &[f64]) -> Vec<Written> {
+        let column = |path: &PathBuf| {
+            let column = Array2::from_shape_fn((x.len(), 1), |(i, _)| x[i]);
+            Written::new(path, "x", matrix_file::write(path, &column))
+        };
+        self.output.iter().map(column).collect()
+    }
+}
+
+/// A solution, by either kind of board.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Solved {
+    Inverse(Box<SolveAnswer>),
+    Mean(Box<MeanAnswer>),
+}
+
+impl Answer for Solved {
+    fn text(&self) -> String {
+        match self {
+            Self::Inverse(answer) => answer.text(),
+            Self::Mean(answer) => answer.text(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Inverse(answer) => answer.exit(),
+            Self::Mean(answer) => answer.exit(),
+        }
     }
 }
 

@@ -96,3 +96,32 @@ fn samples_have_the_mean_and_pass_their_tests() {
     let few = ["sample", &laplacian, "--count", "20", "--check"];
     assert!(fails(&few, 2).contains("too few to test"));
 }
+
+/// An RC board relaxes to the solution.
+#[test]
+fn solve_by_the_mean_of_an_rc_board() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("x.csv");
+    let (mixed, b) = (example("spd-mixed-sign-8.csv"), example("mean-8.csv"));
+    let board = ["--device", "sim:profile=rc-8,seed=3"];
+    let arguments = ["solve", &mixed, &b, "--output", output.to_str().unwrap()];
+    let answer = json(&[&arguments[..], &board].concat(), 0);
+    assert_eq!(
+        (answer["by"].as_str(), answer["tridiagonalised"].as_bool()),
+        (Some("mean"), Some(true))
+    );
+    let off = answer["error_against_reference"].as_f64().unwrap();
+    assert!(off < 0.1 && off <= answer["error_bound"].as_f64().unwrap(), "{answer}");
+    assert!(output.exists());
+    let refined = ["solve", &mixed, &b, "--refine", "1e-9"];
+    let text = String::from_utf8(run(&[&refined[..], &board].concat()).stdout).unwrap();
+    for words in ["by the mean", "its tridiagonal form", "after each pass", "digital"] {
+        assert!(text.contains(words), "{text} lacks {words:?}");
+    }
+    let sampled = ["solve", &mixed, &b, "--samples", "1000"];
+    assert!(fails(&[&sampled[..], &board].concat(), 2).contains("without samples"));
+    let small = ["solve", &mixed, &b, "--device", "sim:profile=rc-4"];
+    assert!(fails(&small, 5).contains("8 rows"));
+    let inverted = ["invert", &mixed];
+    assert!(fails(&[&inverted[..], &board].concat(), 5).contains("not an RLC board"));
+}

@@ -10,11 +10,13 @@ mod calibrate;
 mod model;
 mod plan;
 mod relax;
+mod solve;
 
 pub use calibrate::{CalibratedRc, RcCalibrateOptions, calibrate};
 pub use model::{RcCell, RcModel};
 pub use plan::RcPlan;
 pub use relax::{RelaxOptions, Relaxation, Relaxer};
+pub use solve::{MeanSolution, solve_by_mean};
 
 #[cfg(all(test, feature = "sim"))]
 mod tests;

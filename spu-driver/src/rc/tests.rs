@@ -5,6 +5,7 @@ use ndarray::{Array2, array};
 use super::*;
 use crate::device::Deadline;
 use crate::linalg::{exponential, solve};
+use crate::matrix::SpdMatrix;
 use crate::open;
 
 /// `(1 − e^{−T t}) T⁻¹ b`.
@@ -114,4 +115,46 @@ fn what_a_board_cannot_hold_is_refused_with_the_reason() {
     let rlc = open("sim").unwrap();
     let error = Relaxer::new(rlc.info(), relaxer.model().clone()).unwrap_err().to_string();
     assert!(error.contains("rev-a") && error.contains("rc-8"), "{error}");
+}
+
+#[test]
+fn any_matrix_is_solved_by_the_mean_and_refined() {
+    let mut device = open("sim:profile=rc-8,seed=4").unwrap();
+    let calibrated = calibrate(device.as_mut(), &RcCalibrateOptions::default()).unwrap();
+    let mut relaxer = Relaxer::new(device.info(), calibrated.model).unwrap();
+    // Entries of either sign: B Bᵀ + I of a fixed B.
+    let b = Array2::from_shape_fn((8, 8), |(i, j)| {
+        ((3 * i * i + 7 * j + 5 * i * j) % 11) as f64 / 5.0 - 1.0
+    });
+    let mixed = SpdMatrix::new(&(b.dot(&b.t()) + Array2::<f64>::eye(8)), 0.0).unwrap();
+    let small = SpdMatrix::new(&chain(3), 0.0).unwrap();
+    for (a, tridiagonalised) in [(&mixed, true), (&small, false)] {
+        let n = a.n();
+        let right: Vec<f64> = (0..n).map(|i| 1.0 - 0.4 * i as f64).collect();
+        let mut solve = |tolerance| {
+            let options = RelaxOptions::default();
+            solve_by_mean(device.as_mut(), &mut relaxer, a, &right, tolerance, &options)
+        };
+        let truth = a.digital_inverse().dot(&ndarray::Array1::from(right.clone())).to_vec();
+        let once = solve(None).unwrap();
+        assert_eq!(once.tridiagonalised, tridiagonalised);
+        assert_eq!(once.residuals.len(), 1);
+        let off = relative(&once.x, &truth);
+        assert!(off < 0.05 && off <= once.error_bound, "{off}: {once:?}");
+        let refined = solve(Some(1e-9)).unwrap();
+        assert!(refined.residuals.len() > 1 && relative(&refined.x, &truth) < 1e-7, "{refined:?}");
+        assert!(refined.flops > 0 && refined.runs > once.runs);
+        assert_eq!(solve(None).unwrap().x.len(), n);
+    }
+    let options = RelaxOptions::default();
+    let mut refusal = |b: &[f64], tolerance| {
+        solve_by_mean(device.as_mut(), &mut relaxer, &small, b, tolerance, &options)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refusal(&[1.0], None).contains("3 finite numbers"));
+    assert!(refusal(&[1.0, f64::NAN, 0.0], None).contains("finite"));
+    assert!(refusal(&[1.0, 2.0, 3.0], Some(1e-30)).contains("end at a residual"));
+    let zero = solve_by_mean(device.as_mut(), &mut relaxer, &small, &[0.0; 3], None, &options);
+    assert_eq!(zero.unwrap().x, [0.0; 3]);
 }
