@@ -65,7 +65,7 @@ module spu_regs_tb;
         .clk(clk), .reset(reset || soft_reset),
         .addr(addr), .wdata(wdata), .we(we), .re(re), .rdata(rdata),
         .gateware_id(32'h1234_5678), .board_kind(16'd1), .board_cells(CELLS[15:0]),
-        .banks_self_bits(8'd4), .banks_coupling_bits(8'd5), .banks_coupling_signed(1'b1),
+        .banks_self_bits(8'd4), .banks_coupling_bits(8'd5), .banks_coupling_signed(1'b1), .banks_storage_bits(8'd6),
         .converters_dac_bits(8'd14), .converters_adc_bits(8'd12), .converters_sample_bits(8'd16),
         .converters_control_bits(4'd1), .converters_samples_per_frame(4'd2),
         .sample_clock_hz(32'd12_000_000), .capture_frames(32'd4096),
@@ -76,7 +76,7 @@ module spu_regs_tb;
         .coupling_lsb_farad(32'h50), .stray_farad(32'h54), .dac_lsb_ampere(32'h58),
         .adc_lsb_volt(32'h5C), .drive_spread(32'h60), .bank_spread(32'h64),
         .adc_gain_spread(32'h68), .r_spread(32'h6C), .l_spread(32'h70),
-        .stream_frames_per_s(32'h74), .scratch(scratch),
+        .stream_frames_per_s(32'h74), .storage_lsb_farad(32'h78), .scratch(scratch),
         .control_start(start), .control_abort(abort), .control_apply(apply),
         .control_reseed(reseed), .control_discharge(discharge), .control_fifo_clear(fifo_clear),
         .control_soft_reset(soft_reset),
@@ -199,10 +199,10 @@ module spu_regs_tb;
     function [31:0] expected_word(input integer at);
         case (at)
             32'h000: expected_word = 32'h53505546;
-            32'h004: expected_word = 32'h0001_0000;
+            32'h004: expected_word = 32'h0001_0001;
             32'h008: expected_word = 32'h1234_5678;
             32'h00C: expected_word = {CELLS[15:0], 16'd1};
-            32'h010: expected_word = 32'h0001_0504;
+            32'h010: expected_word = 32'h0601_0504;
             32'h014: expected_word = 32'h2110_0C0E;
             32'h018: expected_word = 32'd12_000_000;
             32'h01C: expected_word = 32'd4096;
@@ -214,7 +214,7 @@ module spu_regs_tb;
             32'h03C: expected_word = 32'h04030201;
             32'h180: expected_word = 32'h0000_0400;
             32'h184, 32'h188, 32'h18C: expected_word = at;
-            default: expected_word = (at >= 32'h40 && at <= 32'h74) ? at : 32'd0;
+            default: expected_word = (at >= 32'h40 && at <= 32'h78) ? at : 32'd0;
         endcase
     endfunction
 
@@ -324,7 +324,7 @@ module spu_regs_tb;
         @(negedge clk); addr = 16'h0404; held = rdata;
         @(negedge clk); addr = 16'h0004; expect32(held, 32'h53505546, "first of a burst");
         expect32(rdata, 32'hA002_0001, "second of a burst");
-        @(negedge clk); re = 1'b0; expect32(rdata, 32'h0001_0000, "third of a burst");
+        @(negedge clk); re = 1'b0; expect32(rdata, 32'h0001_0001, "third of a burst");
 
         // Soft reset: its own strobe lasts one clock, writable words go back.
         @(negedge clk); addr = 16'h0100; wdata = 32'h40; we = 1'b1;
