@@ -8,7 +8,6 @@ use spu_protocol::regs::mode;
 use spu_sim::analog::BankCodes;
 use spu_sim::converters::{Converters, Kept};
 use spu_sim::noise::RMS;
-use spu_sim::profile::NAMES;
 use spu_sim::{AdcRow, Analog, DacRow, Dispatch, LANES, Profile};
 
 mod common;
@@ -278,7 +277,7 @@ fn ticks_and_blocks_of_any_size_give_the_same_codes() {
 fn stationary_covariance_obeys_the_discrete_lyapunov_equation() {
     const DECIMATION: u32 = 24;
     const COUNT: u32 = 150_000;
-    for name in NAMES {
+    for name in common::RLC {
         let profile = Profile::named(name).unwrap();
         let codes = common::sample_codes(&profile);
         let mut board = common::fpga(name, 6, Dispatch::detect());

@@ -50,7 +50,7 @@ fn variances(status: &StatusView) -> Vec<f64> {
 
 #[test]
 fn the_wire_carries_what_the_fpga_measured() {
-    for name in profile::NAMES {
+    for name in common::RLC {
         let mut host = Host::open(config(name, 7, 0));
         let (codes, status) = codes_of(&mut host, 3, 20_000, BOTH);
         assert_eq!(status.status.state, State::Done as u8);

@@ -48,7 +48,7 @@ fn sums(codes: &[AdcCode]) -> (Vec<i64>, Vec<i64>) {
 
 #[test]
 fn raw_decimated_and_moments_agree() {
-    for profile in NAMES {
+    for profile in common::RLC {
         for decimation in [1, 2, 7, 64, 100] {
             let count = 20_000 / decimation;
             let mut board = fpga(profile, 3, Dispatch::detect());

@@ -39,6 +39,9 @@ pub fn sample_codes(profile: &Profile) -> BankCodes {
     codes
 }
 
+/// Profiles of RLC boards, for which the sample programs are; RC boards have tests of their own.
+pub const RLC: [&str; 3] = ["ideal", "rev-a", "rev-b"];
+
 /// Seeds of the noise generators.
 pub fn sample_seeds() -> [[u32; 4]; LANES] {
     std::array::from_fn(|cell| {
