@@ -105,13 +105,12 @@ impl BoardModel {
             adc_gain: 1.0 / f64::from(raw.adc_lsb_volt),
             adc_offset: 0.0,
         };
-        let bank = |bits: u8, lsb: f32| -> Vec<f64> {
-            (0..bits).map(|bit| f64::from(lsb) * f64::from(1_u32 << bit)).collect()
-        };
+        let selves = nominal_bank(raw.self_bits, raw.self_lsb_farad);
+        let couplings = nominal_bank(raw.coupling_bits, raw.coupling_lsb_farad);
         Self {
             cells: vec![cell; info.cells],
-            selves: vec![bank(raw.self_bits, raw.self_lsb_farad); info.cells],
-            couplings: vec![bank(raw.coupling_bits, raw.coupling_lsb_farad); info.couplings],
+            selves: vec![selves; info.cells],
+            couplings: vec![couplings; info.couplings],
             period_s: info.sample_period_s(),
         }
     }
@@ -157,21 +156,11 @@ impl BoardModel {
     /// Maxwell capacitance matrix of codes of all cells, in farads:
     /// `C_ii = self_i + Σ_j c_ij`, `C_ij = ∓c_ij` for a straight (crossed) coupling.
     pub fn capacitance(&self, selves: &[i16], couplings: &[i16]) -> Array2<f64> {
-        let n = self.cell_count();
-        let mut c = Array2::zeros((n, n));
-        for i in 0..n {
-            c[[i, i]] += self.self_farad(i, selves[i]);
-            for j in i + 1..n {
-                let pair = pair_index(n, i, j);
-                let value = self.coupling_farad(pair, couplings[pair]);
-                c[[i, i]] += value;
-                c[[j, j]] += value;
-                let off = if couplings[pair] < 0 { value } else { -value };
-                c[[i, j]] = off;
-                c[[j, i]] = off;
-            }
-        }
-        c
+        network(
+            self.cell_count(),
+            |cell| self.self_farad(cell, selves[cell]),
+            |pair| signed(couplings[pair], self.coupling_farad(pair, couplings[pair])),
+        )
     }
 
     /// The law of the cells in one sample period, with capacitance matrix `c` (all cells, in farads,
@@ -199,6 +188,43 @@ impl BoardModel {
             }),
         }
     }
+}
+
+/// Elements of a bank as its profile has them: element k has 2ᵏ LSB.
+pub(crate) fn nominal_bank(bits: u8, lsb: f32) -> Vec<f64> {
+    (0..bits).map(|bit| f64::from(lsb) * f64::from(1_u32 << bit)).collect()
+}
+
+/// Largest code of a bank of `bits` bits, at most 15, without sign.
+pub(crate) fn bank_top(bits: u8) -> i16 {
+    ((1_u32 << bits.min(15)) - 1) as i16
+}
+
+/// Matrix of n self terms and of couplings by pair, of capacitances or conductances:
+/// `M_ii = own_i + Σ_j |m_ij|`, `M_ij = −m_ij`. A coupling m > 0 adds ½m(vᵢ − vⱼ)² to energy or loss, a
+/// cross-connected one (m < 0) ½|m|(vᵢ + vⱼ)².
+pub(crate) fn network(
+    n: usize,
+    own: impl Fn(usize) -> f64,
+    coupling: impl Fn(usize) -> f64,
+) -> Array2<f64> {
+    let mut matrix = Array2::zeros((n, n));
+    for i in 0..n {
+        matrix[[i, i]] += own(i);
+        for j in i + 1..n {
+            let value = coupling(pair_index(n, i, j));
+            matrix[[i, i]] += value.abs();
+            matrix[[j, j]] += value.abs();
+            matrix[[i, j]] = -value;
+            matrix[[j, i]] = -value;
+        }
+    }
+    matrix
+}
+
+/// A bank's value with the sign of its code.
+pub(crate) fn signed(code: i16, value: f64) -> f64 {
+    if code < 0 { -value } else { value }
 }
 
 /// Value of a bank whose switches are the bits of |code|.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use ndarray::{Array1, Array2};
 
-use crate::board_model::BoardModel;
+use crate::board_model::{BoardModel, network, signed};
 use crate::device::pair_index;
 use crate::linalg::flops::count;
 use crate::linalg::{product, solve};
@@ -163,20 +163,11 @@ impl Banks {
 
     /// Maxwell capacitance matrix of codes on these cells, in farads.
     fn capacitance(&self, selves: &[i16], couplings: &[i16]) -> Array2<f64> {
-        let n = self.n;
-        let mut c = Array2::zeros((n, n));
-        for i in 0..n {
-            c[[i, i]] += self.strays[i] + self.selves[i].value(selves[i]);
-            for j in i + 1..n {
-                let pair = pair_index(n, i, j);
-                let value = self.couplings[pair].value(couplings[pair]);
-                c[[i, i]] += value;
-                c[[j, j]] += value;
-                c[[i, j]] = if couplings[pair] < 0 { value } else { -value };
-                c[[j, i]] = c[[i, j]];
-            }
-        }
-        c
+        network(
+            self.n,
+            |cell| self.strays[cell] + self.selves[cell].value(selves[cell]),
+            |pair| signed(couplings[pair], self.couplings[pair].value(couplings[pair])),
+        )
     }
 
     /// Improves codes until no change of a single bank brings the inverse nearer to the wanted one, or

@@ -32,7 +32,6 @@ pub(crate) mod solve_mean;
 pub(crate) mod stream;
 pub(crate) mod stream_view;
 pub(crate) mod train;
-pub(crate) mod train_view;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

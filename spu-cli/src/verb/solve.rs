@@ -159,10 +159,6 @@ impl Solve {
         meter.finish();
         let solution = solution?;
         let wall_s = started.elapsed().as_secs_f64() + ready.calibration.wall_s();
-        let reference = a.digital_inverse().dot(&ndarray::Array1::from(b));
-        let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
-        let size = norm(&mut reference.iter().copied());
-        let off = norm(&mut solution.x.iter().zip(&reference).map(|(x, y)| x - y));
         let files = self.write(&solution.x);
         Ok(Solved::Inverse(Box::new(SolveAnswer {
             matrix: MatrixView::new(&self.matrix, &a),
@@ -173,7 +169,7 @@ impl Solve {
             inverse: BlocksView::new(&solution.inversion, &solution.inversion.board),
             residual: solution.residual,
             error_bound: solution.error_bound,
-            error_against_reference: if size > 0.0 { off / size } else { off },
+            error_against_reference: off_digital(&a, b, &solution.x),
             refinement: refine.and_then(|refine| SolveRefinementView::new(&solution, refine)),
             digital_flops: solution.flops,
             digital_s: solution.digital_wall.as_secs_f64(),
@@ -256,6 +252,28 @@ impl SolveRefinementView {
     }
 }
 
+/// How far x is off the digital solution, relative.
+pub(super) fn off_digital(a: &SpdMatrix, b: Vec<f64>, x: &[f64]) -> f64 {
+    let reference = a.digital_inverse().dot(&ndarray::Array1::from(b));
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let size = norm(&mut reference.iter().copied());
+    let off = norm(&mut x.iter().zip(&reference).map(|(x, y)| x - y));
+    if size > 0.0 { off / size } else { off }
+}
+
+/// The first entries of x, as `entry` shows them, a line each.
+pub(super) fn x_lines(x: &[f64], entry: impl Fn(usize) -> String) -> String {
+    let cells: Vec<Vec<String>> = (0..x.len().min(SHOWN)).map(|i| vec![entry(i)]).collect();
+    let more = x.len() - cells.len();
+    let more = if more > 0 { format!("  … {more} more\n") } else { String::new() };
+    table(&[""], &cells) + &more
+}
+
+/// An entry of x without error bar.
+pub(super) fn plain(x: f64) -> String {
+    format!("{x:.9e}")
+}
+
 /// Reads b: a vector, or a matrix of one column or one row.
 fn read_vector(path: &Path) -> Result<Vec<f64>, Failure> {
     match matrix_file::read_vector_or_matrix(path)? {
@@ -309,22 +327,19 @@ impl Answer for SolveAnswer {
         }
         all.splice(1..1, self.calibration.facts());
         all.extend(self.inverse.facts());
-        let shown = self.x.len().min(SHOWN);
-        let column = |values: &[f64]| -> Vec<Vec<f64>> {
-            values[..shown].iter().map(|x| vec![*x]).collect()
-        };
-        let (scale, cells) = if let Some(widths) = &self.half_widths {
+        let (scale, lines) = if let Some(widths) = &self.half_widths {
+            let shown = self.x.len().min(SHOWN);
+            let column = |values: &[f64]| -> Vec<Vec<f64>> {
+                values[..shown].iter().map(|x| vec![*x]).collect()
+            };
             let (power, cells) = uncertain_matrix(&column(&self.x), &column(widths));
             let scale = if power == 0 { String::new() } else { format!(" × 10^{power}") };
-            (format!("x{scale} (0.412(13) is 0.412 ± 0.013, 95 %)"), cells)
+            (
+                format!("x{scale} (0.412(13) is 0.412 ± 0.013, 95 %)"),
+                x_lines(&self.x, |i| cells[i][0].clone()),
+            )
         } else {
-            let cells = self.x[..shown].iter().map(|x| vec![format!("{x:.9e}")]).collect();
-            ("x".into(), cells)
-        };
-        let more = if self.x.len() > shown {
-            format!("  … {} more\n", self.x.len() - shown)
-        } else {
-            String::new()
+            ("x".into(), x_lines(&self.x, |i| plain(self.x[i])))
         };
         let unrefined = if self.half_widths.is_some() {
             wrapped(&self.intervals, "") + "\n"
@@ -332,11 +347,10 @@ impl Answer for SolveAnswer {
             String::new()
         };
         format!(
-            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{}{more}\n{unrefined}{} in all\n{}",
+            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{lines}\n{unrefined}{} in all\n{}",
             self.matrix.line(),
             self.vector,
             facts(&all),
-            table(&[""], &cells),
             duration(self.wall_s),
             written_lines(&self.files)
         )

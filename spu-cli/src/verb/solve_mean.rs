@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use ndarray::Array1;
 use serde::Serialize;
 use spu_driver::BoardInfo;
 use spu_driver::matrix::SpdMatrix;
@@ -13,13 +12,11 @@ use spu_driver::rc::{
 use super::calibrated::Ready;
 use super::plan::MatrixView;
 use super::route::flops;
+use super::solve::{off_digital, plain, x_lines};
 use super::{Written, written_lines};
 use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
-use crate::text::{count, counted, duration, facts, percent, table};
-
-/// Entries that the text shows.
-const SHOWN: usize = 16;
+use crate::text::{count, counted, duration, facts, percent};
 
 /// Result of a solution by the mean.
 #[derive(Debug, Serialize)]
@@ -68,10 +65,6 @@ pub(crate) fn solve(
     let options = RelaxOptions { timeout, ..RelaxOptions::default() };
     let solution = solve_by_mean(device, &mut relaxer, a, b, tolerance, &options)?;
     let wall_s = started.elapsed().as_secs_f64();
-    let reference = a.digital_inverse().dot(&Array1::from(b.to_vec()));
-    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
-    let size = norm(&mut reference.iter().copied());
-    let off = norm(&mut solution.x.iter().zip(&reference).map(|(x, y)| x - y));
     Ok(MeanAnswer {
         matrix: view,
         vector,
@@ -80,7 +73,7 @@ pub(crate) fn solve(
         board,
         by: "mean",
         tolerance,
-        error_against_reference: if size > 0.0 { off / size } else { off },
+        error_against_reference: off_digital(a, b.to_vec(), &solution.x),
         solution,
         calibration_ticks: calibrated.ticks,
         wall_s,
@@ -131,16 +124,12 @@ impl Answer for MeanAnswer {
                 flops(self.solution.flops)
             ),
         ));
-        let shown: Vec<Vec<String>> =
-            x.iter().take(SHOWN).map(|x| vec![format!("{x:.9e}")]).collect();
-        let more = x.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!("  … {more} more\n") } else { String::new() };
         format!(
-            "Solution of A x = b by the mean, A = {}, b = {}\n{}\nx\n{}{more}\n{} in all\n{}",
+            "Solution of A x = b by the mean, A = {}, b = {}\n{}\nx\n{}\n{} in all\n{}",
             self.matrix.line(),
             self.vector,
             facts(&all),
-            table(&[""], &shown),
+            x_lines(x, |i| plain(x[i])),
             duration(self.wall_s),
             written_lines(&self.files)
         )

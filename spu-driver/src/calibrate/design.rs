@@ -5,6 +5,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::measure::Programming;
+use crate::board_model::bank_top;
 use crate::device::BoardInfo;
 use crate::spd::Cholesky;
 
@@ -43,10 +44,10 @@ fn least_self_code(info: &BoardInfo) -> u16 {
     let raw = &info.raw;
     let omega = 2.0 * std::f64::consts::PI * MODE_RATIO / info.sample_period_s();
     let farad = 1.0 / (omega * omega * f64::from(raw.l_henry));
-    let top = (1_u32 << raw.self_bits.min(15)) - 1;
+    let top = bank_top(raw.self_bits).unsigned_abs();
     let code = ((farad - f64::from(raw.stray_farad)) / f64::from(raw.self_lsb_farad)).ceil();
     // Half of the range stays free to choose from.
-    (code.max(1.0) as u32).min(top.div_ceil(2)) as u16
+    (code.max(1.0) as u32).min(u32::from(top.div_ceil(2))) as u16
 }
 
 /// Codes of one bank.

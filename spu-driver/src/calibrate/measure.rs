@@ -6,6 +6,7 @@ use std::time::Duration;
 use spu_protocol::code::{AdcCode, CouplingCode, DacCode, GainCode, Ticks};
 
 use super::local::StepRun;
+use crate::board_model::bank_top;
 use crate::device::{
     AcquirePlan, BoardInfo, Deadline, Device, FrameBlock, Outcome, Program, Report, Sink,
 };
@@ -73,9 +74,8 @@ impl<'a> Bench<'a> {
 
     /// Leaves the board without noise and bias, with all self terms connected.
     pub(super) fn rest(&mut self) -> Result<(), Error> {
-        let top = ((1_u32 << self.info.raw.self_bits.min(15)) - 1) as i16;
         let programming = Programming {
-            selves: vec![top; self.info.cells],
+            selves: vec![bank_top(self.info.raw.self_bits); self.info.cells],
             couplings: vec![0; self.info.couplings],
         };
         let program = self.program(&programming, &vec![0; self.info.cells]);

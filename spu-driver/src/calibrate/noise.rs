@@ -7,7 +7,7 @@ use spu_protocol::code::{GainCode, Ticks, full_scale_code};
 use super::findings::Finding;
 use super::measure::{Bench, Programming};
 use super::plausible::limit;
-use crate::board_model::BoardModel;
+use crate::board_model::{BoardModel, bank_top};
 use crate::device::{AcquirePlan, NullSink};
 use crate::error::Error;
 use crate::model::{CellModel, Mode};
@@ -37,7 +37,7 @@ pub(super) fn measure(
 ) -> Result<Vec<NoiseRatio>, Error> {
     let info = bench.info.clone();
     let n = info.cells;
-    let top = ((1_u32 << info.raw.self_bits.min(15)) - 1) as i16;
+    let top = bank_top(info.raw.self_bits);
     let programming = Programming { selves: vec![top; n], couplings: vec![0; info.couplings] };
     let c = model.capacitance(&programming.selves, &programming.couplings);
     let unit: Vec<f64> = model

@@ -9,6 +9,7 @@ use super::global::Nominal;
 use super::local::pair;
 use super::measure::{Bench, Programming};
 use super::response::{Schedule, responses};
+use crate::board_model::bank_top;
 use crate::device::pair_index;
 use crate::error::Error;
 use crate::linalg::symmetric_eigen;
@@ -46,10 +47,9 @@ pub(super) fn screen(
 ) -> Result<Result<Vec<f64>, Vec<Finding>>, Error> {
     let info = &bench.info;
     let (n, pairs) = (info.cells, info.couplings);
-    let top = |bits: u8| ((1_u32 << bits.min(15)) - 1) as i16;
-    let selves = vec![top(info.raw.self_bits); n];
+    let selves = vec![bank_top(info.raw.self_bits); n];
     let open = Programming { selves: selves.clone(), couplings: vec![0; pairs] };
-    let closed = Programming { selves, couplings: vec![top(info.raw.coupling_bits); pairs] };
+    let closed = Programming { selves, couplings: vec![bank_top(info.raw.coupling_bits); pairs] };
     let apart = look(bench, nominal, &open)?;
     let together = look(bench, nominal, &closed)?;
     let findings = judge(&apart, &together, bench, nominal, &open);

@@ -5,6 +5,7 @@ use spu_protocol::code::{CouplingCode, full_scale_code};
 use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::{LoadHeader, LoadView};
 
+use crate::board_model::{bank_top, network};
 use crate::device::{Applied, BoardInfo, Program};
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ pub(super) fn to_view(program: &Program, info: &BoardInfo) -> Result<LoadView, E
     if reasons.is_empty() {
         reasons = range_faults(program, info);
     }
-    if reasons.is_empty() && !positive_definite(network(program, info)) {
+    if reasons.is_empty() && !positive_definite(nominal(program, info)) {
         reasons.push(
             "its matrix of self terms and couplings is not positive definite; raise the self terms"
                 .to_owned(),
@@ -97,36 +98,23 @@ fn range_faults(program: &Program, info: &BoardInfo) -> Vec<String> {
     reasons
 }
 
-/// Largest code of an unsigned bank of `bits` bits, at most 15.
-fn bank_top(bits: u8) -> i16 {
-    ((1_u32 << bits.min(15)) - 1) as i16
-}
-
 fn pairs(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |i| (i + 1..n).map(move |j| (i, j)))
 }
 
-/// Nominal matrix of self terms and couplings, in farads or siemens: a coupling c > 0 between cells i
-/// and j adds ½c(vᵢ − vⱼ)² to energy or loss, a cross-connected one (c < 0) ½|c|(vᵢ + vⱼ)².
-fn network(program: &Program, info: &BoardInfo) -> Array2<f64> {
-    let n = info.cells;
+/// Nominal matrix of self terms and couplings, in farads or siemens.
+fn nominal(program: &Program, info: &BoardInfo) -> Array2<f64> {
+    let raw = &info.raw;
     let always = match info.kind() {
-        BoardKind::Rc => 1.0 / f64::from(info.raw.r_ohm),
-        BoardKind::Rlc | BoardKind::Factored => f64::from(info.raw.stray_farad),
+        BoardKind::Rc => 1.0 / f64::from(raw.r_ohm),
+        BoardKind::Rlc | BoardKind::Factored => f64::from(raw.stray_farad),
     };
     let value = |code: CouplingCode, lsb: f32| f64::from(code.0) * f64::from(lsb);
-    let mut matrix = Array2::zeros((n, n));
-    for i in 0..n {
-        matrix[[i, i]] = value(program.self_codes[i], info.raw.self_lsb_farad) + always;
-    }
-    for (i, j) in pairs(n) {
-        let c = value(program.coupling_codes[info.pair(i, j)], info.raw.coupling_lsb_farad);
-        matrix[[i, i]] += c.abs();
-        matrix[[j, j]] += c.abs();
-        matrix[[i, j]] = -c;
-        matrix[[j, i]] = -c;
-    }
-    matrix
+    network(
+        info.cells,
+        |cell| value(program.self_codes[cell], raw.self_lsb_farad) + always,
+        |pair| value(program.coupling_codes[pair], raw.coupling_lsb_farad),
+    )
 }
 
 /// By Cholesky factorisation; a pivot below rounding error of its diagonal element counts as zero.
@@ -160,7 +148,7 @@ pub(super) fn applied(
     let unit = f64::from(info.raw.noise_rms_code) * f64::from(info.raw.dac_lsb_ampere);
     Ok(Applied {
         program: program.clone(),
-        network: network(program, info),
+        network: nominal(program, info),
         noise_rms_ampere: program.gain_codes.iter().map(|gain| gain.factor() * unit).collect(),
     })
 }

@@ -5,7 +5,7 @@ use spu_protocol::code::{CouplingCode, DacCode, GainCode};
 
 use super::drive::{drive, safe_gain};
 use super::{Budget, InversionPlan, SETTLE_RESIDUE, Settle};
-use crate::board_model::BoardModel;
+use crate::board_model::{BoardModel, bank_top};
 use crate::device::{BoardInfo, Program, pair_index};
 use crate::error::Error;
 use crate::linalg::{frobenius, product, relative_error, solve, symmetric_eigen};
@@ -164,7 +164,7 @@ impl Fit {
         let settle = (settle_s / cell.period_s).ceil() as u64;
         let timing = crate::timing::choose(&modes, &vectors, &self.d, budget);
         let mut program = Program {
-            self_codes: vec![CouplingCode(full_scale(info.raw.self_bits)); info.cells],
+            self_codes: vec![CouplingCode(bank_top(info.raw.self_bits)); info.cells],
             coupling_codes: vec![CouplingCode(0); info.couplings],
             gain_codes: vec![GainCode(0); info.cells],
             bias_codes: vec![DacCode(0); info.cells],
@@ -201,9 +201,4 @@ impl Fit {
             predicted_error: timing.predicted_error,
         }
     }
-}
-
-/// Largest code of an unsigned bank.
-fn full_scale(bits: u8) -> i16 {
-    ((1_i32 << bits.min(15)) - 1) as i16
 }

@@ -9,6 +9,7 @@
 mod calibrate;
 mod model;
 mod plan;
+mod read;
 mod relax;
 mod solve;
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use spu_protocol::payload::info::BoardKind;
 use spu_protocol::regs;
 
-use crate::board_model::bank;
-use crate::device::{BoardInfo, Deadline, Device, pair_index};
+use crate::board_model::{bank, network, nominal_bank, signed};
+use crate::device::{BoardInfo, Deadline, Device};
 use crate::error::Error;
 
 /// The values of one RC cell.
@@ -31,7 +31,7 @@ pub struct RcModel {
     pub cells: Vec<RcCell>,
     /// Elements of each cell's self-term bank, in siemens; element k is switched by bit k.
     pub selves: Vec<Vec<f64>>,
-    /// Elements of each coupling bank, in siemens, by pair as [`pair_index`] orders them.
+    /// Elements of each coupling bank, in siemens, by pair as [`pair_index`](crate::device::pair_index) orders them.
     pub couplings: Vec<Vec<f64>>,
     /// Elements of each cell's storage bank, in farads.
     pub storage: Vec<Vec<f64>>,
@@ -78,14 +78,14 @@ impl RcModel {
             adc_gain: 1.0 / f64::from(raw.adc_lsb_volt),
             adc_offset: 0.0,
         };
-        let bank = |bits: u8, lsb: f32| -> Vec<f64> {
-            (0..bits).map(|bit| f64::from(lsb) * f64::from(1_u32 << bit)).collect()
-        };
         Ok(Self {
             cells: vec![cell; info.cells],
-            selves: vec![bank(raw.self_bits, raw.self_lsb_farad); info.cells],
-            couplings: vec![bank(raw.coupling_bits, raw.coupling_lsb_farad); info.couplings],
-            storage: vec![bank(raw.storage_bits, storage_lsb); info.cells],
+            selves: vec![nominal_bank(raw.self_bits, raw.self_lsb_farad); info.cells],
+            couplings: vec![
+                nominal_bank(raw.coupling_bits, raw.coupling_lsb_farad);
+                info.couplings
+            ],
+            storage: vec![nominal_bank(raw.storage_bits, storage_lsb); info.cells],
             period_s: info.sample_period_s(),
         })
     }
@@ -113,20 +113,8 @@ impl RcModel {
     /// Conductance matrix of codes of all cells, in siemens:
     /// `G_ii = self_i + Σ_j g_ij`, `G_ij = ∓g_ij` for a straight (crossed) coupling.
     pub fn conductance(&self, selves: &[i16], couplings: &[i16]) -> Array2<f64> {
-        let n = self.cell_count();
-        let mut g = Array2::zeros((n, n));
-        for i in 0..n {
-            g[[i, i]] += self.self_siemens(i, selves[i]);
-            for j in i + 1..n {
-                let pair = pair_index(n, i, j);
-                let value = bank(&self.couplings[pair], couplings[pair]);
-                g[[i, i]] += value;
-                g[[j, j]] += value;
-                let off = if couplings[pair] < 0 { value } else { -value };
-                g[[i, j]] = off;
-                g[[j, i]] = off;
-            }
-        }
-        g
+        let coupling =
+            |pair: usize| signed(couplings[pair], bank(&self.couplings[pair], couplings[pair]));
+        network(self.cell_count(), |cell| self.self_siemens(cell, selves[cell]), coupling)
     }
 }

@@ -14,6 +14,7 @@
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
+use crate::board_model::bank_top;
 use crate::device::{BoardInfo, Program, pair_index};
 use crate::error::Error;
 use crate::linalg::solve;
@@ -89,8 +90,7 @@ impl RcPlan {
             farad = farad.min(most / (scale[i] * scale[i]));
             let own = t[[i, i]] * scale[i] * scale[i]
                 - (0..n).filter(|&j| j != i).map(|j| off(i, j)).sum::<f64>();
-            siemens = siemens
-                .min(model.self_siemens(i, 0).max(0.0) / own + banks.selves[i].largest() / own);
+            siemens = siemens.min((model.cells[i].leak_siemens + banks.selves[i].largest()) / own);
             for j in i + 1..n {
                 let pair = pair_index(model.cell_count(), i, j);
                 siemens = siemens.min(banks.couplings[pair].largest() / off(i, j));
@@ -98,8 +98,7 @@ impl RcPlan {
         }
         let mut program = Program::open(info);
         // Cells that are not used leak to ground.
-        let top = |bits: u8| CouplingCode(((1_u32 << bits.min(15)) - 1) as i16);
-        program.self_codes.fill(top(info.raw.self_bits));
+        program.self_codes.fill(CouplingCode(bank_top(info.raw.self_bits)));
         // Storage first: what it is off by, the rest makes up for.
         let mut held_scale = Vec::with_capacity(n);
         for (i, scale) in scale.iter().enumerate() {

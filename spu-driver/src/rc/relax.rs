@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use ndarray::ArrayRef2;
 use serde::Serialize;
-use spu_protocol::code::{DacCode, GainCode, Ticks, full_scale_code};
+use spu_protocol::code::{DacCode, GainCode, full_scale_code};
 
-use crate::device::{AcquirePlan, BoardInfo, Deadline, Device, NullSink, Outcome, Phases, Report};
+use crate::device::{BoardInfo, Device, Phases, Report};
 use crate::error::Error;
 use crate::linalg::symmetric_eigen;
 use crate::rc::model::{RcModel, require_rc};
 use crate::rc::plan::{Banks, RcPlan};
+use crate::rc::read::{Read, read};
 use crate::seeds::noise_seeds;
 
 /// Part of the slowest mode that is left when a board counts as settled.
@@ -148,22 +149,23 @@ impl Relaxer {
                 phases,
             });
         }
+        let job = Job { plan, b, settle: ticks as u64 - 1, options };
         let mut runs = Runs { count: 0, ticks: 0, phases: Phases::default() };
         let mut top = self.top;
         let (s, first) = loop {
-            let (s, report) = self.run(device, plan, b, ticks as u32, top, options, 0)?;
-            runs.add(&report);
-            let used = self.used(&report);
-            let saturated = report.saturated.iter().any(|count| *count > 0);
+            let (s, read) = self.run(device, &job, top, options.seed)?;
+            runs.add(&read.report);
+            let used = self.used(&read);
+            let saturated = read.saturated().is_some();
             let wanted = if saturated { top / 4.0 } else { (top * AIM / used.max(0.02)).min(1.0) };
             let good = !saturated && (used >= USED || wanted <= top * 1.01);
             let least = 1.0 / f64::from(full_scale_code(self.info.raw.dac_bits));
             if good || runs.count >= MAX_RUNS || (saturated && top <= least) {
-                break (s, report);
+                break (s, read);
             }
             top = wanted.max(least);
         };
-        if first.saturated.iter().any(|count| *count > 0) {
+        if first.saturated().is_some() {
             return refuse(
                 "the converters saturate at the smallest bias; the matrix is nearly singular: raise \
                  the damping"
@@ -173,10 +175,10 @@ impl Relaxer {
         self.top = top;
         let used = self.used(&first);
         let mut volts = self.volts(&first);
-        for read in 1..options.reads.get() {
-            let (_, report) = self.run(device, plan, b, ticks as u32, top, options, read)?;
-            runs.add(&report);
-            for (sum, value) in volts.iter_mut().zip(self.volts(&report)) {
+        for _ in 1..options.reads.get() {
+            let (_, read) = self.run(device, &job, top, None)?;
+            runs.add(&read.report);
+            for (sum, value) in volts.iter_mut().zip(self.volts(&read)) {
                 *sum += value;
             }
         }
@@ -221,42 +223,24 @@ impl Relaxer {
         self.relax(device, plan, b, -SETTLED.ln() / slowest, options)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one run, of one caller")]
+    /// A run at this part of the DAC's range, with noise from a new seed if there is one: s, and what was
+    /// read.
     fn run(
         &self,
         device: &mut dyn Device,
-        plan: &RcPlan,
-        b: &[f64],
-        ticks: u32,
+        job: &Job<'_>,
         top: f64,
-        options: &RelaxOptions,
-        read: u32,
-    ) -> Result<(f64, Report), Error> {
+        seed: Option<u64>,
+    ) -> Result<(f64, Read), Error> {
+        let Job { plan, b, settle, options } = *job;
         let (codes, s) = plan.bias(&self.model, &self.info, b, top);
         let mut program = plan.program.clone();
         program.bias_codes = codes.into_iter().map(DacCode).collect();
         program.gain_codes = self.gains(plan, s, options.noise)?;
-        if options.noise > 0.0 && read == 0 {
-            program.seeds = options.seed.map(|seed| noise_seeds(seed, 0, self.cells()));
+        if options.noise > 0.0 {
+            program.seeds = seed.map(|seed| noise_seeds(seed, 0, self.cells()));
         }
-        let deadline = Deadline::after(options.timeout);
-        device.load(&program, deadline)?;
-        let acquire = AcquirePlan {
-            settle: Ticks(u64::from(ticks) - 1),
-            decimation: NonZeroU32::MIN,
-            count: NonZeroU32::MIN,
-            moments: true,
-            stream: false,
-            realtime: false,
-        };
-        let report = device.acquire(&acquire, &mut NullSink, deadline)?;
-        if report.outcome == Outcome::Cancelled {
-            return Err(Error::Cancelled);
-        }
-        if report.moments.as_ref().is_none_or(|moments| moments.sums.len() < plan.n()) {
-            return Err(Error::Corrupt { what: "an acquisition of moments has none".into() });
-        }
-        Ok((s, report))
+        Ok((s, read(device, &program, settle, NonZeroU32::MIN, options.timeout)?))
     }
 
     /// Gains of noise of strength κ₀ in x: with a current of σ held for ticks of h,
@@ -280,24 +264,26 @@ impl Relaxer {
         Ok(gains)
     }
 
-    /// Voltages of the one sample that was kept.
-    fn volts(&self, report: &Report) -> Vec<f64> {
-        let sums = report.moments.iter().flat_map(|moments| &moments.sums);
-        let cells = &self.model.cells;
-        sums.zip(cells).map(|(sum, cell)| (*sum as f64 - cell.adc_offset) / cell.adc_gain).collect()
+    fn volts(&self, read: &Read) -> Vec<f64> {
+        let cells = read.codes.iter().zip(&self.model.cells);
+        cells.map(|(code, cell)| (code - cell.adc_offset) / cell.adc_gain).collect()
     }
 
     /// Largest code over full scale.
-    fn used(&self, report: &Report) -> f64 {
-        let largest = report
-            .moments
-            .iter()
-            .flat_map(|moments| &moments.sums)
-            .map(|sum| sum.unsigned_abs())
-            .max()
-            .unwrap_or(0);
-        largest as f64 / f64::from(full_scale_code(self.info.raw.adc_bits))
+    fn used(&self, read: &Read) -> f64 {
+        let largest = read.codes.iter().fold(0.0_f64, |most, code| most.max(code.abs()));
+        largest / f64::from(full_scale_code(self.info.raw.adc_bits))
     }
+}
+
+/// What all runs of a relaxation share.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    plan: &'a RcPlan,
+    b: &'a [f64],
+    /// Ticks before the one that is sampled.
+    settle: u64,
+    options: &'a RelaxOptions,
 }
 
 /// What runs took together.

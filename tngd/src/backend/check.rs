@@ -5,7 +5,7 @@ use crate::{curvature::Curvature, linalg::finite};
 
 /// Refuses what no backend, or not this one, can do.
 pub(crate) fn request(
-    backend: &impl NaturalGradient,
+    backend: &(impl NaturalGradient + ?Sized),
     curvature: &dyn Curvature,
     gradient: &[f32],
     evolution: &Evolution,

@@ -53,22 +53,17 @@ impl NaturalGradient for Cholesky {
         "cholesky (digital solver)".into()
     }
 
-    fn is_device(&self) -> bool {
-        false
-    }
-
     fn capabilities(&self) -> Capabilities {
         SOLVER
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let (n, begin) = (state.len(), Instant::now());
         let bytes = 8 * (n as u128) * (n as u128);
         if bytes > u128::from(self.limit) {
@@ -101,22 +96,17 @@ impl NaturalGradient for Woodbury {
         "woodbury (digital solver)".into()
     }
 
-    fn is_device(&self) -> bool {
-        false
-    }
-
     fn capabilities(&self) -> Capabilities {
         SOLVER
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let factor =
             curvature.low_rank().ok_or_else(|| BackendError::NoFactor { label: self.label() })?;
         let (rank, begin) = (factor.rank(), Instant::now());
@@ -162,22 +152,17 @@ impl NaturalGradient for Cg {
         "cg (digital solver)".into()
     }
 
-    fn is_device(&self) -> bool {
-        false
-    }
-
     fn capabilities(&self) -> Capabilities {
         SOLVER
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let begin = Instant::now();
         let wanted = self.tolerance * norm(gradient);
         let mut x = state.to_vec();

@@ -43,22 +43,17 @@ impl NaturalGradient for Euler {
         format!("euler (digital emulation, steps of {} τ)", self.step)
     }
 
-    fn is_device(&self) -> bool {
-        false
-    }
-
     fn capabilities(&self) -> Capabilities {
         Capabilities { finite_time: true, equilibrium: false, noise: true }
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let &Evolution { damping, time, noise, seed } = evolution;
         let begin = Instant::now();
         let start: Vec<f32> = normals(0, state.len()).map(|z| z as f32).collect();

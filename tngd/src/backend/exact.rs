@@ -85,22 +85,17 @@ impl NaturalGradient for ExactLaw {
         "exact-law (digital emulation of an ideal device)".into()
     }
 
-    fn is_device(&self) -> bool {
-        false
-    }
-
     fn capabilities(&self) -> Capabilities {
         Capabilities { finite_time: true, equilibrium: true, noise: true }
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let &Evolution { damping, time, noise, seed } = evolution;
         let start = Instant::now();
         let residual = check::residual(curvature, gradient, damping, state)?;

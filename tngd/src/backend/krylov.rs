@@ -50,14 +50,13 @@ impl NaturalGradient for Krylov {
         self.relaxer.capabilities()
     }
 
-    fn evolve(
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],
         evolution: &Evolution,
         state: &mut [f32],
     ) -> Result<Report, BackendError> {
-        check::request(self, curvature, gradient, evolution, state)?;
         let &Evolution { damping, time, noise, seed } = evolution;
         let start = Instant::now();
         let residual = check::residual(curvature, gradient, damping, state)?;

@@ -69,6 +69,16 @@ pub struct Phases {
     pub read: Duration,
 }
 
+impl Phases {
+    /// Adds the times of another evolution.
+    pub fn add(&mut self, other: &Self) {
+        self.factors += other.factors;
+        self.program += other.program;
+        self.evolve += other.evolve;
+        self.read += other.read;
+    }
+}
+
 /// What one evolution took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -87,10 +97,7 @@ impl Report {
     pub(crate) fn add(&mut self, other: &Self) {
         self.products += other.products;
         self.iterations += other.iterations;
-        self.phases.factors += other.phases.factors;
-        self.phases.program += other.phases.program;
-        self.phases.evolve += other.phases.evolve;
-        self.phases.read += other.phases.read;
+        self.phases.add(&other.phases);
     }
 }
 
@@ -104,7 +111,9 @@ pub trait NaturalGradient: Send {
 
     /// Whether the result was read from a device (simulated at the level of its converter codes,
     /// or real), rather than computed from the equations.
-    fn is_device(&self) -> bool;
+    fn is_device(&self) -> bool {
+        false
+    }
 
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
@@ -118,6 +127,22 @@ pub trait NaturalGradient: Send {
     /// Bad requests and numbers that are not finite, before `state` is changed; failures of the
     /// device and of convergence, which leave `state` as it was.
     fn evolve(
+        &mut self,
+        curvature: &dyn Curvature,
+        gradient: &[f32],
+        evolution: &Evolution,
+        state: &mut [f32],
+    ) -> Result<Report, BackendError> {
+        check::request(self, curvature, gradient, evolution, state)?;
+        self.advance(curvature, gradient, evolution, state)
+    }
+
+    /// What a backend writes: [`evolve`](Self::evolve) for requests that it can do, of slices that fit
+    /// and are finite.
+    ///
+    /// # Errors
+    /// As [`evolve`](Self::evolve), with `state` as it was.
+    fn advance(
         &mut self,
         curvature: &dyn Curvature,
         gradient: &[f32],

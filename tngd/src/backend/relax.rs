@@ -62,7 +62,9 @@ pub trait Relaxer: Send {
     fn label(&self) -> String;
 
     /// Whether y is read from a device's converters.
-    fn is_device(&self) -> bool;
+    fn is_device(&self) -> bool {
+        false
+    }
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities {
@@ -96,10 +98,6 @@ impl DigitalRelaxer {
 impl Relaxer for DigitalRelaxer {
     fn label(&self) -> String {
         format!("digital emulation of {} cells", self.cells)
-    }
-
-    fn is_device(&self) -> bool {
-        false
     }
 
     fn cells(&self) -> usize {

@@ -93,13 +93,10 @@ fn the_suite_finds_faults() {
         fn label(&self) -> String {
             "altered".into()
         }
-        fn is_device(&self) -> bool {
-            false
-        }
         fn capabilities(&self) -> Capabilities {
             self.0.capabilities()
         }
-        fn evolve(
+        fn advance(
             &mut self,
             curvature: &dyn Curvature,
             gradient: &[f32],

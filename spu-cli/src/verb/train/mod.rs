@@ -1,12 +1,14 @@
 //! `spu train`: trains a network with a board in the optimizer's loop.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+mod learner;
+mod metrics;
+mod view;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use spu_driver::invert::Progress as _;
 use spu_driver::rc::RcCalibrateOptions;
 use spu_driver::{CancelHandle, Error};
@@ -18,18 +20,20 @@ use tngd::curvature::Damping;
 use tngd::data::{Examples, Mnist};
 use tngd::loss::Loss;
 use tngd::model::Model as _;
-use tngd::nn::{Batch, Network, NetworkModel};
+use tngd::nn::{Network, NetworkModel};
 use tngd::optim::{
-    Checkpoint, Descent, OptimError, Optimizer, Rule, Schedule, Settings, State, Step, Tngd,
+    Checkpoint, Descent, OptimError, Optimizer as _, Rule, Schedule, Settings, Step, Tngd,
 };
 use tngd::train::{Batches, Course, evaluate};
 
 use super::DeviceArg;
-use super::train_view::{Evaluation, Seconds, TrainAnswer};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file::check_writable;
 use crate::progress::Meter;
+use learner::{Learner, Progress, Saved};
+use metrics::Log;
+use view::{Evaluation, Seconds, TrainAnswer};
 
 /// Train a network: the board does the natural gradient's relaxation, the host the rest
 #[derive(Debug, Args)]
@@ -152,40 +156,6 @@ pub(crate) enum BackendName {
     Woodbury,
     /// Digital solver of the limit (--time inf)
     Cg,
-}
-
-/// Any rule.
-enum Learner {
-    Plain(Descent),
-    Natural(Tngd),
-}
-
-/// What a checkpoint has beside θ.
-#[derive(Debug, Serialize, Deserialize)]
-struct Progress {
-    step: u64,
-    course_seed: u64,
-    learner: Saved,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-enum Saved {
-    Plain(Descent),
-    Natural(State),
-}
-
-impl Optimizer<NetworkModel> for Learner {
-    fn step(
-        &mut self,
-        model: &NetworkModel,
-        theta: &mut [f32],
-        batch: &Batch,
-    ) -> Result<Step, OptimError> {
-        match self {
-            Self::Plain(descent) => descent.step(model, theta, batch),
-            Self::Natural(tngd) => tngd.step(model, theta, batch),
-        }
-    }
 }
 
 impl Train {
@@ -396,11 +366,7 @@ impl Train {
 
     fn save(&self, theta: &[f32], learner: &Learner, step: u64) -> Result<(), Failure> {
         let Some(path) = &self.checkpoint else { return Ok(()) };
-        let learner = match learner {
-            Learner::Plain(descent) => Saved::Plain(descent.clone()),
-            Learner::Natural(tngd) => Saved::Natural(tngd.state().clone()),
-        };
-        let state = Progress { step, course_seed: self.seed, learner };
+        let state = Progress { step, course_seed: self.seed, learner: learner.saved() };
         Checkpoint::new(theta.to_vec(), state)
             .save(path)
             .map_err(|error| Failure::new(Exit::Output, error.to_string()))
@@ -430,19 +396,6 @@ fn refused(error: &OptimError) -> Failure {
     Failure::usage(error.to_string())
 }
 
-impl Learner {
-    fn label(&self) -> String {
-        match self {
-            Self::Plain(_) => "digital".into(),
-            Self::Natural(tngd) => tngd.backend().label(),
-        }
-    }
-
-    fn is_device(&self) -> bool {
-        matches!(self, Self::Natural(tngd) if tngd.backend().is_device())
-    }
-}
-
 /// What the steps told.
 #[derive(Default)]
 struct Seen {
@@ -460,46 +413,7 @@ impl Seen {
         self.last_loss = Some(step.loss);
         if let Some(report) = &step.report {
             self.products += report.products as u64;
-            self.phases.factors += report.phases.factors;
-            self.phases.program += report.phases.program;
-            self.phases.evolve += report.phases.evolve;
-            self.phases.read += report.phases.read;
+            self.phases.add(&report.phases);
         }
     }
-}
-
-/// A file of metrics, a JSON object a line.
-struct Log(Option<(BufWriter<File>, PathBuf)>);
-
-impl Log {
-    fn open(path: Option<&PathBuf>) -> Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self(None)) };
-        let file = File::create(path).map_err(|error| unwritten(path, &error))?;
-        Ok(Self(Some((BufWriter::new(file), path.clone()))))
-    }
-
-    fn step(&mut self, step: u64, done: &Step) -> Result<(), Failure> {
-        self.line(&serde_json::json!({
-            "step": step, "loss": done.loss, "damping": done.damping,
-            "products": done.report.as_ref().map(|report| report.products),
-        }))
-    }
-
-    fn evaluation(&mut self, at: Option<&Evaluation>) -> Result<(), Failure> {
-        self.line(&serde_json::json!({ "evaluation": at }))
-    }
-
-    fn line(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        let Some((file, path)) = &mut self.0 else { return Ok(()) };
-        writeln!(file, "{value}").map_err(|error| unwritten(path, &error))
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        let Some((mut file, path)) = self.0 else { return Ok(()) };
-        file.flush().map_err(|error| unwritten(&path, &error))
-    }
-}
-
-fn unwritten(path: &std::path::Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Output, format!("{}: {error}", path.display()))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tngd::backend::Phases;
 use tngd::train::Score;
 
-use super::train::{BackendName, Method};
+use super::{BackendName, Method};
 use crate::answer::Answer;
 use crate::exit::Exit;
 use crate::text::{count, duration, facts, percent, table};

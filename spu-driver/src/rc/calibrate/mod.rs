@@ -15,19 +15,21 @@
 //! Only ratios of voltages count, so the geometric means of drives and of gains are taken as nominal;
 //! neither shows in what a relaxation reads. Noise of the cells' own generators dithers the converters.
 
+mod pairs;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ndarray::Array2;
 use serde::{Deserialize, Serialize};
-use spu_protocol::code::{CouplingCode, DacCode, GainCode, Ticks, full_scale_code};
+use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
 
-use crate::device::{
-    AcquirePlan, BoardInfo, Deadline, Device, NullSink, Outcome, Program, pair_index,
-};
+use crate::board_model::bank_top;
+use crate::device::{BoardInfo, Deadline, Device, Program, pair_index};
 use crate::error::Error;
 use crate::rc::model::RcModel;
+use crate::rc::read::read;
 use crate::seeds::noise_seeds;
+use pairs::{Pairs, Reading};
 
 /// Part of the converter's range that a step is meant to reach.
 const REACH: f64 = 0.55;
@@ -185,7 +187,7 @@ impl Bench<'_> {
         let n = self.cells();
         let bits = self.info.raw.coupling_bits.min(self.info.raw.self_bits);
         let mut readings = vec![Vec::new(); self.info.couplings];
-        for round in rounds(n) {
+        for round in pairs::rounds(n) {
             for bit in 0..bits {
                 let mut banks = Banks { selves: vec![1 << bit; n], ..self.open() };
                 for &(i, j) in &round {
@@ -223,67 +225,7 @@ impl Bench<'_> {
                 }
             }
         }
-        self.fit(&readings)
-    }
-
-    fn fit(&self, readings: &[Vec<Reading>]) -> Result<Pairs, Error> {
-        let n = self.cells();
-        // Differences of logarithms, cell i's less cell j's.
-        let mut products = Array2::<f64>::zeros((n, n));
-        let mut gains = Array2::<f64>::zeros((n, n));
-        for i in 0..n {
-            for j in i + 1..n {
-                let of_pair = &readings[pair_index(n, i, j)];
-                for (bit, reading) in of_pair.iter().enumerate() {
-                    if reading
-                        .own
-                        .iter()
-                        .chain(&reading.cross)
-                        .any(|value| *value <= 0.0 || !value.is_finite())
-                    {
-                        return Err(refused(&format!(
-                            "element {bit} of the coupling of cells {i} and {j} does not couple them: \
-                             its switch is stuck, or a channel is swapped"
-                        )));
-                    }
-                    let product = (reading.own[1] / reading.own[0]).ln();
-                    let gain = 0.5 * ((reading.cross[0] / reading.cross[1]).ln() + product);
-                    products[[i, j]] += product / of_pair.len() as f64;
-                    gains[[i, j]] += gain / of_pair.len() as f64;
-                }
-                products[[j, i]] = -products[[i, j]];
-                gains[[j, i]] = -gains[[i, j]];
-            }
-        }
-        let over_all = |differences: &Array2<f64>, mean: f64| -> Vec<f64> {
-            let rows = differences.rows().into_iter();
-            rows.map(|row| mean * (row.sum() / n as f64).exp()).collect()
-        };
-        let cell = self.nominal.cells[0];
-        let products = over_all(&products, cell.drive_ampere * cell.adc_gain);
-        let gains = over_all(&gains, cell.adc_gain);
-        let drive = |i: usize| products[i] / gains[i];
-        let mut couplings = self.nominal.couplings.clone();
-        let (mut squares, mut count) = (0.0, 0_u32);
-        for i in 0..n {
-            for j in i + 1..n {
-                let pair = pair_index(n, i, j);
-                for (bit, reading) in readings[pair].iter().enumerate() {
-                    let four = [
-                        reading.own[0] * products[i],
-                        reading.own[1] * products[j],
-                        reading.cross[0] * drive(i) * gains[j],
-                        reading.cross[1] * drive(j) * gains[i],
-                    ];
-                    let mean = four.iter().sum::<f64>() / 4.0;
-                    couplings[pair][bit] = mean;
-                    squares += four.iter().map(|g| (g / mean - 1.0).powi(2)).sum::<f64>();
-                    count += 4;
-                }
-            }
-        }
-        let residual = (squares / f64::from(count.max(1))).sqrt();
-        Ok(Pairs { products, gains, couplings, residual })
+        pairs::fit(&self.nominal, &readings)
     }
 
     /// Step 3: storage elements and strays, into the model.
@@ -292,7 +234,7 @@ impl Bench<'_> {
         let tau = TAU_TICKS * model.period_s;
         let mut capacitance = |code: i16| -> Result<Vec<f64>, Error> {
             let mut banks = Banks { storage: vec![code; n], ..self.open() };
-            let top = (1_i32 << self.info.raw.self_bits.min(15)) - 1;
+            let top = bank_top(self.info.raw.self_bits);
             for i in 0..n {
                 let wanted = self.nominal.farad(i, code) / tau - self.nominal.cells[i].leak_siemens;
                 let lsb = self.nominal.selves[i][0];
@@ -366,8 +308,7 @@ impl Bench<'_> {
         let cell = &self.nominal.cells[0];
         let tau = cell.stray_farad / cell.leak_siemens / self.nominal.period_s;
         let settle = (25.0 * tau).ceil() as u64;
-        let moments = self.run(&program, settle, self.options.samples)?;
-        Ok(moments)
+        self.run(&program, settle, self.options.samples)
     }
 
     /// Half the difference of mean codes a number of ticks after steps of both signs.
@@ -437,22 +378,9 @@ impl Bench<'_> {
         settle: u64,
         count: NonZeroU32,
     ) -> Result<Vec<f64>, Error> {
-        let deadline = Deadline::after(self.options.timeout);
-        self.device.load(program, deadline)?;
-        let plan = AcquirePlan {
-            settle: Ticks(settle),
-            decimation: NonZeroU32::MIN,
-            count,
-            moments: true,
-            stream: false,
-            realtime: false,
-        };
-        let report = self.device.acquire(&plan, &mut NullSink, deadline)?;
-        self.ticks += report.ticks.0;
-        if report.outcome == Outcome::Cancelled {
-            return Err(Error::Cancelled);
-        }
-        if let Some(cell) = report.saturated.iter().position(|count| *count > 0) {
+        let read = read(self.device, program, settle, count, self.options.timeout)?;
+        self.ticks += read.report.ticks.0;
+        if let Some(cell) = read.saturated() {
             return Err(refused(&format!(
                 "the converter of cell {cell} saturates with self code {} where it should reach {REACH} \
                  of its range: a switch of self-term bank {cell} is stuck, the drive is too strong, or \
@@ -460,10 +388,7 @@ impl Bench<'_> {
                 program.self_codes[cell].0
             )));
         }
-        let moments = report
-            .moments
-            .ok_or_else(|| Error::Corrupt { what: "an acquisition of moments has none".into() })?;
-        Ok(moments.sums.iter().map(|sum| *sum as f64 / moments.count as f64).collect())
+        Ok(read.codes)
     }
 
     /// Refuses values that no board of this profile has.
@@ -503,60 +428,4 @@ struct Alone {
     open: Vec<f64>,
     /// By cell and bit.
     bits: Vec<Vec<f64>>,
-}
-
-/// What all pairs give.
-struct Pairs {
-    /// d a of each cell.
-    products: Vec<f64>,
-    /// a of each cell.
-    gains: Vec<f64>,
-    /// Elements of each coupling, in siemens.
-    couplings: Vec<Vec<f64>>,
-    /// Root-mean-square disagreement of an element's readings.
-    residual: f64,
-}
-
-/// What an element reads of its pair: `g / (d_i a_i)`, `g / (d_j a_j)`; `g / (d_i a_j)`,
-/// `g / (d_j a_i)`.
-#[derive(Clone, Copy)]
-struct Reading {
-    own: [f64; 2],
-    cross: [f64; 2],
-}
-
-/// Rounds of disjoint pairs in which every pair comes once (the circle method of tournaments).
-fn rounds(n: usize) -> Vec<Vec<(usize, usize)>> {
-    let m = n + n % 2;
-    (0..m.saturating_sub(1))
-        .map(|round| {
-            let seat = |k: usize| if k == 0 { 0 } else { 1 + (k - 1 + round) % (m - 1) };
-            (0..m / 2)
-                .map(|k| (seat(k), seat(m - 1 - k)))
-                .map(|(a, b)| (a.min(b), a.max(b)))
-                .filter(|(_, b)| *b < n)
-                .collect()
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rounds;
-
-    #[test]
-    fn every_pair_meets_once() {
-        for n in 1..=8 {
-            let mut met: Vec<(usize, usize)> = rounds(n).concat();
-            for round in rounds(n) {
-                let mut cells: Vec<usize> = round.iter().flat_map(|(i, j)| [*i, *j]).collect();
-                cells.sort_unstable();
-                cells.dedup();
-                assert_eq!(cells.len(), 2 * round.len());
-            }
-            met.sort_unstable();
-            let all: Vec<_> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
-            assert_eq!(met, all);
-        }
-    }
 }
