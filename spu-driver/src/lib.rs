@@ -62,5 +62,6 @@ pub use discover::list;
 pub use error::Error;
 pub use link::{FaultyLink, Link, LinkStats};
 pub use open::{default_uri, open, open_copies, open_default};
+pub use timing::TimeLedger;
 pub use updates::Updates;
 pub use uri::DeviceUri;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use spu_driver::BoardInfo;
 use spu_driver::blocks::{BlockFlops, BlockInversion, LeafReport, LeftOut, Recheck};
 
 use super::calibration_view::CalibrationView;
 use super::invert_view::intervals;
-use super::ledger::PhasesView;
+use super::ledger::{self, LedgerView, PhasesView};
 use super::route::flops;
 use crate::exit::Exit;
 use crate::text::{count, counted, duration, percent};
@@ -41,6 +40,10 @@ pub(crate) struct BlocksView {
     pub(crate) board_s: f64,
     /// All copies together.
     pub(crate) phases_s: PhasesView,
+    /// Copy by copy: all its reads, checks too.
+    pub(crate) times: Vec<LedgerView>,
+    #[serde(skip)]
+    period_s: f64,
     /// Wall time in which boards were at work.
     pub(crate) board_wall_s: f64,
     /// Planning the leaves: digital.
@@ -52,7 +55,8 @@ pub(crate) struct BlocksView {
 }
 
 impl BlocksView {
-    pub(crate) fn new(result: &BlockInversion, board: &BoardInfo) -> Self {
+    pub(crate) fn new(result: &BlockInversion) -> Self {
+        let period_s = result.board.sample_period_s();
         Self {
             copies: result.copies,
             left_out: result.left_out.clone(),
@@ -65,7 +69,9 @@ impl BlocksView {
             kept: result.kept,
             saturated: result.saturated.clone(),
             board_ticks: result.ticks.0,
-            board_s: result.ticks.0 as f64 * board.sample_period_s(),
+            board_s: result.ticks.0 as f64 * period_s,
+            times: result.times.iter().map(|time| LedgerView::new(time, period_s)).collect(),
+            period_s,
             phases_s: result.phases.into(),
             board_wall_s: result.board_wall.as_secs_f64(),
             planning_wall_s: result.planning_wall.as_secs_f64(),
@@ -73,6 +79,12 @@ impl BlocksView {
             digital_flops: result.flops,
             cholesky_flops: (result.inverse.nrows() as u64).pow(3),
         }
+    }
+
+    /// Both tables of where time went; `wall_s` is that of the whole.
+    pub(crate) fn time_text(&self, wall_s: f64) -> String {
+        let copies: Vec<_> = self.times.iter().copied().enumerate().collect();
+        ledger::text(&copies, wall_s, self.period_s)
     }
 
     /// How a command ends by them: a copy that is left out wants attention.

@@ -1,16 +1,24 @@
 //! `spu calibrate`: measures the values of a board, and keeps or shows them.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use spu_driver::Device;
 use spu_driver::calibrate::{CalibrateError, CalibrateOptions, calibrate};
 use spu_driver::calibration::{
     Calibration, CalibrationError, DEFAULT_VALID_DAYS, Depth, find, write_to_board,
 };
+use spu_driver::rc::RcCalibrateOptions;
+use spu_protocol::payload::info::BoardKind;
 
+use super::calibrate_rc::{self, RcCalibrateAnswer};
 use super::calibrate_view::CalibrateAnswer;
 use super::calibrated::now;
 use super::{DeviceArg, TimeoutArg, Written, rung};
+use crate::answer::Answer;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file;
@@ -53,11 +61,7 @@ pub(crate) struct Calibrate {
 }
 
 impl Calibrate {
-    pub(crate) fn run(
-        &self,
-        interrupt: &Interrupt,
-        json: bool,
-    ) -> Result<CalibrateAnswer, Failure> {
+    pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<Calibrated, Failure> {
         for path in self.output.iter().chain(&self.report) {
             matrix_file::check_writable(path)?;
         }
@@ -67,19 +71,27 @@ impl Calibrate {
                 CalibrateAnswer::new(&calibration, format!("file {}", path.display()), now())
             }
             Some(None) => self.applied()?,
-            None => self.measure(interrupt, json)?,
+            None => match self.measure(interrupt, json)? {
+                Calibrated::Rlc(answer) => *answer,
+                rc @ Calibrated::Rc(_) => return Ok(rc),
+            },
         };
         if let (Some(path), true) = (&self.report, answer.values.is_some()) {
             let page = report::calibration::render(&answer);
             let result = matrix_file::write_atomically(path, page.as_bytes());
             answer.files.push(Written::new(path, "report", result));
         }
-        Ok(answer)
+        Ok(Calibrated::Rlc(Box::new(answer)))
     }
 
     /// The calibration that applies to the device.
     fn applied(&self) -> Result<CalibrateAnswer, Failure> {
         let device = self.device.open()?;
+        if device.info().kind() == BoardKind::Rc {
+            return Err(Failure::usage(
+                "an RC board is measured anew before each run, and nothing of it is kept; leave out --show",
+            ));
+        }
         let found = find(device.info(), None, now())?;
         let Some(calibration) = found.calibration else {
             return Err(Failure::new(
@@ -97,12 +109,15 @@ impl Calibrate {
         Ok(answer)
     }
 
-    fn measure(&self, interrupt: &Interrupt, json: bool) -> Result<CalibrateAnswer, Failure> {
+    fn measure(&self, interrupt: &Interrupt, json: bool) -> Result<Calibrated, Failure> {
         if self.temperature.is_some_and(|temperature| !temperature.is_finite()) {
             return Err(Failure::usage("the temperature must be a number"));
         }
         let mut devices = [self.device.open()?];
         interrupt.watch_saying(&devices, "stopping; nothing is kept; press again to quit");
+        if devices[0].info().kind() == BoardKind::Rc {
+            return self.measure_rc(devices[0].as_mut());
+        }
         let options = CalibrateOptions {
             depth: if self.full { Depth::Full } else { Depth::Quick },
             valid_s: self.valid.saturating_mul(86_400),
@@ -118,7 +133,8 @@ impl Calibrate {
         let calibration = match result {
             Ok(calibration) => calibration,
             Err(CalibrateError::BadBoard { findings }) => {
-                return Ok(CalibrateAnswer::refused(&uri, rung, &findings));
+                let answer = CalibrateAnswer::refused(&uri, rung, &findings);
+                return Ok(Calibrated::Rlc(Box::new(answer)));
             }
             Err(error) => return Err(error.into()),
         };
@@ -134,7 +150,53 @@ impl Calibrate {
             write_to_board(device.as_mut(), &calibration, self.timeout.deadline())?;
             answer.in_board = true;
         }
-        Ok(answer)
+        Ok(Calibrated::Rlc(Box::new(answer)))
+    }
+
+    fn measure_rc(&self, device: &mut dyn Device) -> Result<Calibrated, Failure> {
+        if self.report.is_some() || self.temperature.is_some() {
+            return Err(Failure::usage(
+                "the values of an RC board are not kept, so they take neither --report nor --temperature; \
+                 --output FILE writes them",
+            ));
+        }
+        let defaults = RcCalibrateOptions::default();
+        let samples =
+            defaults.samples.saturating_mul(NonZeroU32::MIN.saturating_add(self.full.into()));
+        let timeout = self.timeout.timeout.unwrap_or(defaults.timeout);
+        let options = RcCalibrateOptions { samples, timeout, ..defaults };
+        let rung = rung(device.uri(), Some(device.info()));
+        let mut answer = calibrate_rc::measure(device, rung, &options)?;
+        if let Some(path) = &self.output {
+            let json = format!("{}\n", json!(answer));
+            let result = matrix_file::write_atomically(path, json.as_bytes());
+            answer.files.push(Written::new(path, "calibration", result));
+        }
+        Ok(Calibrated::Rc(Box::new(answer)))
+    }
+}
+
+/// What is shown of either kind of board.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Calibrated {
+    Rlc(Box<CalibrateAnswer>),
+    Rc(Box<RcCalibrateAnswer>),
+}
+
+impl Answer for Calibrated {
+    fn text(&self) -> String {
+        match self {
+            Self::Rlc(answer) => answer.text(),
+            Self::Rc(answer) => answer.text(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Rlc(answer) => answer.exit(),
+            Self::Rc(answer) => answer.exit(),
+        }
     }
 }
 

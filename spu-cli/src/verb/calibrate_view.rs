@@ -288,9 +288,25 @@ fn cells(values: &Values) -> String {
     table(&header, &rows)
 }
 
+/// Columns of a table of elements.
+pub(crate) fn element_header(nominal: &str) -> [&str; 6] {
+    ["bank", "bit", nominal, "off, rms", "off, most", "σ, most"]
+}
+
+/// What values are off a nominal one, relative to it: root mean square, and the largest with its sign.
+pub(crate) fn deviation(values: impl ExactSizeIterator<Item = f64>, nominal: f64) -> (f64, f64) {
+    let number = values.len() as f64;
+    let (mut square, mut most) = (0.0, 0.0_f64);
+    for value in values {
+        let off = value / nominal - 1.0;
+        square += off * off;
+        most = if off.abs() > most.abs() { off } else { most };
+    }
+    ((square / number).sqrt(), most)
+}
+
 /// Elements by bit: what they are off by.
 fn elements(record: &Record) -> String {
-    let header = ["bank", "bit", "nominal / pF", "off, rms", "off, most", "σ, most"];
     let mut rows = Vec::new();
     let banks = [
         ("self term", &record.selves, record.nominal.self_lsb_farad),
@@ -300,21 +316,19 @@ fn elements(record: &Record) -> String {
         let bits = banks.first().map_or(0, Vec::len);
         for bit in 0..bits {
             let nominal = lsb * f64::from(1_u32 << bit);
-            let off = || banks.iter().map(|bank| bank[bit].value / nominal - 1.0);
-            let mean_square = off().map(|x| x * x).sum::<f64>() / banks.len() as f64;
-            let most = off().fold(0.0, |most: f64, x| if x.abs() > most.abs() { x } else { most });
+            let (rms, most) = deviation(banks.iter().map(|bank| bank[bit].value), nominal);
             let sigma = banks.iter().map(|bank| bank[bit].sigma / nominal).fold(0.0, f64::max);
             rows.push(vec![
                 name.to_owned(),
                 bit.to_string(),
                 digits(nominal * 1e12),
-                percent(mean_square.sqrt()),
+                percent(rms),
                 percent(most),
                 percent(sigma),
             ]);
         }
     }
-    table(&header, &rows)
+    table(&element_header("nominal / pF"), &rows)
 }
 
 #[cfg(test)]

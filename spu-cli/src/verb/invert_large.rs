@@ -13,7 +13,7 @@ use super::route::RefineView;
 use super::{MatrixArg, Written, rows, written_lines};
 use crate::answer::Answer;
 use crate::exit::Exit;
-use crate::text::{duration, facts, percent, table, uncertain_matrix, wrapped};
+use crate::text::{facts, percent, table, uncertain_matrix, wrapped};
 
 /// Rows and columns that the text shows.
 const SHOWN: usize = 6;
@@ -67,7 +67,7 @@ impl LargeAnswer {
             matrix: MatrixView::new(argument, a),
             rung: run.rung,
             board: result.board.clone(),
-            blocks: BlocksView::new(result, &result.board),
+            blocks: BlocksView::new(result),
             inverse: rows(&result.inverse),
             half_widths: match result.calibration_sd {
                 Some(_) => rows(&result.intervals()),
@@ -102,15 +102,16 @@ impl Answer for LargeAnswer {
         let refined = self.refinement.as_ref().map_or(String::new(), RefineView::text);
         format!(
             "Inverse of {}\n{}\nA⁻¹{scale}, first rows and columns{} (0.412(13) is 0.412 ± 0.013, \
-             95 %)\n{}{refined}\n{} off the digital reference{}; {} in all\n{}\n{}",
+             95 %)\n{}{refined}\n{} off the digital reference{}\n{}\n{}{}{}",
             self.matrix.line(),
             facts(&head),
             if self.refinement.is_some() { " before refinement" } else { "" },
             table(&vec![""; SHOWN.min(self.matrix.n)], &cells),
             percent(self.error_against_reference),
             if self.refinement.is_some() { " before refinement" } else { "" },
-            duration(self.wall_s),
             wrapped(&self.intervals, ""),
+            self.blocks.time_text(self.wall_s),
+            self.calibration.time_line(),
             written_lines(&self.files)
         )
     }

@@ -256,7 +256,7 @@ impl ResultView {
             staircase_correction: inversion.law_correction,
             board_ticks: inversion.ticks.0,
             board_s: inversion.ticks.0 as f64 * inversion.board.sample_period_s(),
-            time: LedgerView::new(inversion),
+            time: LedgerView::new(&inversion.time(), inversion.board.sample_period_s()),
             convergence: inversion
                 .convergence
                 .iter()

@@ -1,8 +1,8 @@
 //! Where the time of a run went.
 
 use serde::Serialize;
+use spu_driver::TimeLedger;
 use spu_driver::device::Phases;
-use spu_driver::invert::Inversion;
 
 use crate::text::{count, duration, table};
 
@@ -66,13 +66,13 @@ pub(crate) struct WallView {
 }
 
 impl LedgerView {
-    pub(crate) fn new(inversion: &Inversion) -> Self {
-        let all = inversion.ticks.0;
-        let (gain, settle) = (inversion.gain_ticks.0, inversion.settle_ticks.0);
-        let sample = all.saturating_sub(gain + settle);
-        let Phases { encode, program, acquire, transfer, decode } = inversion.phases;
+    /// `period_s`: sample period, in seconds.
+    pub(crate) fn new(time: &TimeLedger, period_s: f64) -> Self {
+        let TimeLedger { gain_ticks: gain, settle_ticks: settle, ticks: all, .. } = *time;
+        let sample = time.sample_ticks();
+        let Phases { encode, program, acquire, transfer, decode } = time.phases;
         let share = |ticks: u64| acquire.as_secs_f64() * ticks as f64 / all.max(1) as f64;
-        let board_s = all as f64 * inversion.board.sample_period_s();
+        let board_s = all as f64 * period_s;
         Self {
             ticks: TicksView { gain, settle, sample, all },
             wall_s: WallView {
@@ -83,10 +83,10 @@ impl LedgerView {
                 transfer: transfer.as_secs_f64(),
                 encode: encode.as_secs_f64(),
                 decode: decode.as_secs_f64(),
-                host: inversion.host.as_secs_f64(),
-                all: (inversion.phases.total() + inversion.host).as_secs_f64(),
+                host: time.host.as_secs_f64(),
+                all: (time.phases.total() + time.host).as_secs_f64(),
             },
-            effective_per_board_s: inversion.effective_measured / board_s,
+            effective_per_board_s: if all == 0 { 0.0 } else { time.effective / board_s },
         }
     }
 }

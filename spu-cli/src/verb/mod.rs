@@ -2,6 +2,7 @@
 
 pub(crate) mod blocks_view;
 pub(crate) mod calibrate;
+mod calibrate_rc;
 pub(crate) mod calibrate_view;
 pub(crate) mod calibrated;
 pub(crate) mod calibration_view;

@@ -26,7 +26,7 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file::{self, Shaped};
 use crate::progress::Meter;
-use crate::text::{counted, duration, facts, percent, table, uncertain_matrix, wrapped};
+use crate::text::{counted, facts, percent, table, uncertain_matrix, wrapped};
 
 /// Entries that the text shows.
 const SHOWN: usize = 16;
@@ -166,7 +166,7 @@ impl Solve {
             rung: ready.rung(),
             uris,
             board: solution.inversion.board.clone(),
-            inverse: BlocksView::new(&solution.inversion, &solution.inversion.board),
+            inverse: BlocksView::new(&solution.inversion),
             residual: solution.residual,
             error_bound: solution.error_bound,
             error_against_reference: off_digital(&a, b, &solution.x),
@@ -347,11 +347,12 @@ impl Answer for SolveAnswer {
             String::new()
         };
         format!(
-            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{lines}\n{unrefined}{} in all\n{}",
+            "Solution of A x = b, A = {}, b = {}\n{}\n{scale}\n{lines}\n{unrefined}{}{}{}",
             self.matrix.line(),
             self.vector,
             facts(&all),
-            duration(self.wall_s),
+            self.inverse.time_text(self.wall_s),
+            self.calibration.time_line(),
             written_lines(&self.files)
         )
     }

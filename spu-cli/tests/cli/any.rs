@@ -86,7 +86,7 @@ fn matrices_larger_than_the_board() {
     assert!(number(&answer["refinement"]["error_against_reference"]) <= 1e-8);
     let shown = run(&["invert", a, "--samples", "20000"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
-    for words in ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky"] {
+    for words in ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky", "Time on the board"] {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }
     let blocks = &answer["blocks"];
@@ -98,6 +98,16 @@ fn matrices_larger_than_the_board() {
         assert!(blocks["digital_flops"][work].as_u64() > Some(0), "{blocks}");
     }
     assert!(plan["blocks"]["planning_flops"].as_u64() > Some(0), "{plan}");
+    // The ledger: its parts are the whole, and the busiest copy's is the time of the boards.
+    let times = blocks["times"].as_array().unwrap();
+    let of = |time: &Value, part: &str| time["ticks"][part].as_u64().unwrap();
+    for time in times {
+        let parts = ["gain", "settle", "sample"].map(|part| of(time, part));
+        assert!(parts[0] > 0 && parts[2] > 0, "{time}");
+        assert_eq!(parts.iter().sum::<u64>(), of(time, "all"));
+    }
+    let busiest = times.iter().map(|time| of(time, "all")).max();
+    assert_eq!(busiest, blocks["board_ticks"].as_u64());
     for words in ["calibration none", "digital", "planning", "read again at the end"] {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }

@@ -137,3 +137,25 @@ fn files_that_are_not_usable_are_told() {
     );
     assert!(text.contains("/nowhere/a.json"), "{text}");
 }
+
+/// An RC board is measured, shown and written to a file; nothing of it is kept.
+#[test]
+fn an_rc_board_is_measured_and_not_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (store, file) = (dir.path().join("store"), dir.path().join("rc.json"));
+    let board = ["calibrate", "--device", "sim:profile=rc-8,seed=5"];
+    let output = ["--output", file.to_str().expect("UTF-8")];
+    let text = with_store(&store, &[&board[..], &output].concat(), 0);
+    for words in ["leak / µS", "storage", "each run of `spu solve`"] {
+        assert!(text.contains(words), "{text} lacks {words:?}");
+    }
+    assert!(files(&store).is_empty());
+    let written = std::fs::read_to_string(&file).expect("written");
+    let written: Value = serde_json::from_str(&written).expect("one JSON object");
+    assert_eq!(written["model"]["storage"].as_array().map(Vec::len), Some(8));
+    assert!(written["residual"].as_f64() < Some(0.05), "{written}");
+    for (option, words) in [("--show", "measured anew"), ("--report=x.html", "not kept")] {
+        let refused = with_store(&store, &[&board[..], &[option]].concat(), 2);
+        assert!(refused.contains(words), "{refused}");
+    }
+}

@@ -50,6 +50,7 @@ use crate::linalg::frobenius;
 use crate::matrix::SpdMatrix;
 use crate::route::Route;
 use crate::systematic::Widths;
+use crate::timing::TimeLedger;
 
 pub use boards::Boards;
 pub use error::{BlockError, LeftOut, Reached, Trouble};
@@ -102,7 +103,7 @@ pub struct BlockFlops {
     pub transforms: u64,
     /// From moments to the inverses of leaves and of their batches.
     pub read_out: u64,
-    /// Comparing halves of reads, and copies.
+    /// Comparing halves of reads, copies, and the first block with its second read.
     pub checks: u64,
     /// Error bars of the whole.
     pub error_bars: u64,
@@ -161,6 +162,8 @@ pub struct BlockInversion {
     pub saturated: Vec<u64>,
     /// Ticks run by the busiest copy, checks included: sampled time.
     pub ticks: Ticks,
+    /// Where each copy's time went: all its reads, checks too.
+    pub times: Vec<TimeLedger>,
     /// Wall time by phase, all copies together.
     pub phases: Phases,
     /// Wall time in which boards were at work.
@@ -270,6 +273,8 @@ pub fn invert_blocks(
     let rechecks = run.close(a.n())?;
     let left_out = run.left_out();
     let done = run.done;
+    let mut phases = Phases::default();
+    done.times.iter().for_each(|time| phases.add(&time.phases));
     flops.planning = done.planning_flops;
     flops.transforms = done.transform_flops;
     flops.read_out = done.read_out_flops;
@@ -298,8 +303,9 @@ pub fn invert_blocks(
         board,
         kept: done.kept,
         saturated: done.saturated,
-        ticks: Ticks(done.ticks.iter().copied().max().unwrap_or(0)),
-        phases: done.phases,
+        ticks: Ticks(done.times.iter().map(|time| time.ticks).max().unwrap_or(0)),
+        phases,
+        times: done.times,
         board_wall: done.wall,
         planning_wall: done.planning,
         digital_wall: started.elapsed().saturating_sub(done.wall + done.planning),

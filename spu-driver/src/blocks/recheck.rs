@@ -8,6 +8,7 @@ use crate::agreement::repeats;
 use crate::device::Outcome;
 use crate::error::Error;
 use crate::invert::{Inversion, OperationError, Quiet};
+use crate::linalg::flops::counted;
 use crate::matrix::SpdMatrix;
 use crate::plan::Budget;
 
@@ -57,7 +58,9 @@ impl BlockRun<'_, '_> {
                     let Some((_, before)) = opening.reads.iter().find(|(of, _)| *of == copy) else {
                         continue;
                     };
-                    let Some(apart) = repeats(before, &read.inversion) else { continue };
+                    let (apart, check_flops) = counted(|| repeats(before, &read.inversion));
+                    self.done.check_flops += check_flops;
+                    let Some(apart) = apart else { continue };
                     if apart.is_more_than_noise() {
                         let what = format!(
                             "it reads the first block's inverse {:.2} apart from before (affine distance) \

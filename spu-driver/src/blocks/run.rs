@@ -21,7 +21,7 @@ use super::error::{LeftOut, Reached, Trouble};
 use super::recheck::Opening;
 use super::{BlockError, Boards, LeafReport, LeafScatter};
 use crate::agreement::halves;
-use crate::device::{Device, Outcome, Phases};
+use crate::device::{Device, Outcome};
 use crate::ensemble::{Verdict, compare};
 use crate::error::Error;
 use crate::invert::{Inversion, InvertOptions, OperationError, Progress};
@@ -31,6 +31,7 @@ use crate::matrix::SpdMatrix;
 use crate::plan::Budget;
 use crate::route::{RouteChoice, choose_route, exact_inverse, invert_by};
 use crate::seeds::seed_of_read;
+use crate::timing::TimeLedger;
 
 /// What the leaves gave.
 #[derive(Default)]
@@ -40,8 +41,7 @@ pub(super) struct Done {
     pub(super) kept: u64,
     pub(super) saturated: Vec<u64>,
     /// Of each copy.
-    pub(super) ticks: Vec<u64>,
-    pub(super) phases: Phases,
+    pub(super) times: Vec<TimeLedger>,
     /// Of the first copy that reads, if all have one.
     pub(super) calibration: Option<u64>,
     /// Wall time in which boards were at work.
@@ -84,7 +84,7 @@ impl<'b, 'a> BlockRun<'b, 'a> {
         planned: usize,
         progress: &'b dyn Progress,
     ) -> Self {
-        let done = Done { ticks: vec![0; boards.copies()], ..Done::default() };
+        let done = Done { times: vec![TimeLedger::default(); boards.copies()], ..Done::default() };
         Self { boards, planned, unit: 0, progress, opening: None, done }
     }
 
@@ -261,12 +261,12 @@ impl<'b, 'a> BlockRun<'b, 'a> {
     }
 
     pub(super) fn reached(&self) -> Reached {
-        let devices = self.boards.devices.iter().zip(&self.done.ticks);
+        let devices = self.boards.devices.iter().zip(&self.done.times);
         Reached {
             blocks: self.done.leaves.len(),
             of: self.planned,
             board_s: devices
-                .map(|(device, ticks)| *ticks as f64 * device.info().sample_period_s())
+                .map(|(device, time)| time.ticks as f64 * device.info().sample_period_s())
                 .fold(0.0, f64::max),
             left_out: self.left_out(),
         }
@@ -324,11 +324,10 @@ impl<'b, 'a> BlockRun<'b, 'a> {
     /// What a read cost, whether it is in the result or not.
     pub(super) fn book(&mut self, read: &Read) {
         let inversion = &read.inversion;
-        self.done.ticks[read.copy] += inversion.ticks.0;
+        self.done.times[read.copy].add(&inversion.time());
         self.done.transform_flops += inversion.route.flops;
         self.done.planning_flops += inversion.route.planning_flops;
         self.done.read_out_flops += inversion.route.read_out_flops;
-        self.done.phases.add(&inversion.phases);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Settling, decimation and effective samples, from the spectrum of a programmed board.
 
 mod extrapolate;
+mod ledger;
 mod settle;
 
 pub(crate) use extrapolate::TimeLaw;
+pub use ledger::TimeLedger;
 pub(crate) use settle::PROBE_RESIDUE;
 pub use settle::Settle;
 

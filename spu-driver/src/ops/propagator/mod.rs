@@ -150,7 +150,10 @@ pub fn propagator(
     let copy = options.copy as usize;
     let mut sink =
         Correlator::new(info.cells, plan.n, frames, plan.samples, wanted, progress, copy);
-    let report = run.acquire(plan.settle, plan.decimation, plan.samples, true, &mut sink)?;
+    // K(τ) and K(0) are of one record: what a start from rest leaves is common to both, but for what is of
+    // the order of the inverse's own error.
+    let settle = plan.settle_for_mean();
+    let report = run.acquire(settle, plan.decimation, plan.samples, true, &mut sink)?;
     let sums = sink.finish();
     if report.outcome == Outcome::Cancelled && sums.len() < MIN_CANCELLED_BATCHES {
         return Err(Error::Cancelled.into());
