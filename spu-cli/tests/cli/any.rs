@@ -86,7 +86,9 @@ fn matrices_larger_than_the_board() {
     assert!(number(&answer["refinement"]["error_against_reference"]) <= 1e-8);
     let shown = run(&["invert", a, "--samples", "20000"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
-    for words in ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky", "Time on the board"] {
+    for words in
+        ["20 × 20", "3 leaves of at most 8 rows", "between blocks", "Cholesky", "Time on the board"]
+    {
         assert!(shown.contains(words), "{shown} lacks {words:?}");
     }
     let blocks = &answer["blocks"];
