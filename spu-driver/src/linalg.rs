@@ -115,13 +115,28 @@ pub fn affine_distance(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> f64 {
     ratios.iter().map(|l| libm::log(*l).powi(2)).sum::<f64>().sqrt()
 }
 
-/// `a · b`.
+/// `a · b`. Every entry is one chain of fused multiply-adds in the order of the inner index, so its bits are the
+/// same on every CPU; instructions for it are picked at run time.
 pub fn product(a: &ArrayRef2<f64>, b: &ArrayRef2<f64>) -> Array2<f64> {
-    let inner = a.ncols();
-    count(2 * a.nrows() * inner * b.ncols());
-    Array2::from_shape_fn((a.nrows(), b.ncols()), |(i, j)| {
-        (0..inner).fold(0.0, |sum, k| a[[i, k]].mul_add(b[[k, j]], sum))
-    })
+    let (rows, inner, columns) = (a.nrows(), a.ncols(), b.ncols());
+    count(2 * rows * inner * columns);
+    let mut out = Array2::zeros((rows, columns));
+    let (a, b) = (a.as_standard_layout(), b.as_standard_layout());
+    let (Some(x), Some(y), Some(sums)) = (a.as_slice(), b.as_slice(), out.as_slice_mut()) else {
+        return out;
+    };
+    if inner > 0 && columns > 0 {
+        pulp::Arch::new().dispatch(|| {
+            for (row, sums) in x.chunks_exact(inner).zip(sums.chunks_exact_mut(columns)) {
+                for (factor, values) in row.iter().zip(y.chunks_exact(columns)) {
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = factor.mul_add(*value, *sum);
+                    }
+                }
+            }
+        });
+    }
+    out
 }
 
 /// The solution X of `A X = B` by Gaussian elimination with partial pivoting. Not finite where A is
