@@ -105,6 +105,12 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// `p = 0.42`, `p < 1e-12`.
+pub fn p_value(p: f64) -> String {
+    let text = probability(p);
+    if text.starts_with('<') { format!("p {text}") } else { format!("p = {text}") }
+}
+
 /// `1 copy`, `3 copies`.
 pub fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -241,6 +247,7 @@ mod tests {
         assert_eq!(probability(3e-5), "3e-5");
         assert_eq!(probability(0.423), "0.42");
         assert_eq!(probability(0.0), "< 1e-12");
+        assert_eq!((p_value(0.0), p_value(0.423)), ("p < 1e-12".into(), "p = 0.42".into()));
         assert_eq!(listed(&[1]), "1");
         assert_eq!(listed(&[0, 2, 3]), "0, 2 and 3");
     }

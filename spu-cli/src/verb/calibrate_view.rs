@@ -9,7 +9,7 @@ use spu_driver::calibration::{Calibration, Depth, Estimate, Record};
 use super::{Written, written_lines};
 use crate::answer::Answer;
 use crate::exit::Exit;
-use crate::text::{count, digits, facts, percent, probability, table};
+use crate::text::{count, digits, facts, p_value, percent, table};
 
 /// A calibration, or why there is none.
 #[derive(Debug, Serialize)]
@@ -223,10 +223,10 @@ impl CalibrateAnswer {
         lines.push((
             "residual",
             format!(
-                "{} codes rms (rounding alone: 0.289); settings agree with χ²/ν = {:.2}, p = {}",
+                "{} codes rms (rounding alone: 0.289); settings agree with χ²/ν = {:.2}, {}",
                 digits(fit.sample_variance.sqrt()),
                 fit.chi_squared / fit.degrees_of_freedom as f64,
-                probability(fit.p_value)
+                p_value(fit.p_value)
             ),
         ));
         lines.push(("smallest margin", percent(values.smallest_margin)));

@@ -20,7 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::matrix_file;
 use crate::progress::Meter;
 use crate::report;
-use crate::text::{count, digits, duration, facts, percent, probability, si, table, wrapped};
+use crate::text::{count, digits, duration, facts, p_value, percent, si, table, wrapped};
 
 /// Measure spectra, correlations, statistics and error floor of a board, against its law
 #[derive(Debug, Args)]
@@ -112,11 +112,11 @@ pub(crate) fn extreme(test: &Extreme) -> String {
     }
     let cells: Vec<String> = test.cells.iter().map(ToString::to_string).collect();
     format!(
-        "{} standard errors at ({}), largest of {}; p = {}",
+        "{} standard errors at ({}), largest of {}; {}",
         digits(test.z),
         cells.join(", "),
         test.tests,
-        probability(test.p_value)
+        p_value(test.p_value)
     )
 }
 

@@ -6,7 +6,7 @@ use super::super::panels::{Axes, Curve, Panel, figure};
 use super::super::svg::escape;
 use super::super::{code, heat, tables};
 use super::Figures;
-use crate::text::{count, digits, percent, probability, si};
+use crate::text::{count, digits, p_value, percent, si};
 use crate::verb::characterise::CharacteriseAnswer;
 
 pub(super) fn allan(answer: &CharacteriseAnswer, figures: &mut Figures) -> String {
@@ -147,10 +147,10 @@ pub(super) fn time(current: &CurrentVoltage, figures: &mut Figures) -> String {
          shows of cov(i, v) is its effect on v one tick later: K(h) − Φ_vv K(0) = Φ_vi E[i vᵀ] by one \
          step of the law. It is a small difference of large numbers, and as good as the values in Φ; in \
          equilibrium it is zero, but for the staircase of the drive. The largest deviation from the law \
-         is {} standard errors among {} (p = {}).</p>\n{}{}",
+         is {} standard errors among {} ({}).</p>\n{}{}",
         digits(current.worst_correlation.z),
         current.worst_correlation.tests,
-        probability(current.worst_correlation.p_value),
+        p_value(current.worst_correlation.p_value),
         figures.add(figure(&[panel], axes, "Antisymmetric part of the lagged covariance"), caption),
         figures.add(
             Some(map),
