@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_firmware::{Activity, Dispatcher, Transmit};
 
-use crate::analog::Analog;
+use crate::converters::AnyAnalog;
 use crate::control::SimControl;
 use crate::dispatch::Dispatch;
 use crate::error::SimError;
@@ -138,7 +138,7 @@ impl SimBoard {
     }
 
     /// The FPGA, past firmware and bus.
-    pub const fn fpga(&self) -> &Fpga<Analog> {
+    pub const fn fpga(&self) -> &Fpga<AnyAnalog> {
         self.dispatcher.board().spi().fpga()
     }
 
