@@ -8,8 +8,8 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_firmware::{Activity, Dispatcher, Transmit};
 
-use crate::converters::AnyAnalog;
 use crate::control::SimControl;
+use crate::converters::AnyAnalog;
 use crate::dispatch::Dispatch;
 use crate::error::SimError;
 use crate::fault::{After, Fault};

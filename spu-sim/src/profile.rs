@@ -520,7 +520,8 @@ impl Profile {
             ];
             for (name, spread) in spreads {
                 if spread != 0.0 {
-                    let why = "offset and spread are not modelled on factored boards; leave them out";
+                    let why =
+                        "offset and spread are not modelled on factored boards; leave them out";
                     return field(name, why.to_owned());
                 }
             }

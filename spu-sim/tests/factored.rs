@@ -34,8 +34,8 @@ fn write(board: &mut Fpga<AnyAnalog>, region: Region, rows: &[Vec<i16>]) {
     for row in rows {
         for pair in row.chunks(2) {
             let second = pair.get(1).copied().unwrap_or(0);
-            let value = u32::from(pair[0].cast_unsigned())
-                | u32::from(second.cast_unsigned()) << 16;
+            let value =
+                u32::from(pair[0].cast_unsigned()) | u32::from(second.cast_unsigned()) << 16;
             let page = (region as u32) << 24 | word / BulkRequest::PAGE_WORDS;
             board.write(regs::BULK_PAGE, page);
             board.write(regs::BULK + 4 * (word % BulkRequest::PAGE_WORDS) as u16, value);
@@ -133,7 +133,12 @@ fn run(board: &mut Fpga<AnyAnalog>, ticks: u32) {
 }
 
 /// exp of the matrix with the input beside it: the next voltages from voltages and a held input.
-fn propagate(drift: &DMatrix<f64>, time: f64, start: &DVector<f64>, input: &DVector<f64>) -> DVector<f64> {
+fn propagate(
+    drift: &DMatrix<f64>,
+    time: f64,
+    start: &DVector<f64>,
+    input: &DVector<f64>,
+) -> DVector<f64> {
     let n = drift.nrows();
     let mut whole = DMatrix::zeros(2 * n, 2 * n);
     whole.view_mut((0, 0), (n, n)).copy_from(&(drift * time));

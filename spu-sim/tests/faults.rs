@@ -138,7 +138,10 @@ fn linear_drift_is_proportional_to_the_sampled_time() {
     inject(&mut host, "dead-cell.0");
     assert_eq!(host.board.fpga().converters().cells().unwrap().parts().adc_offset[5], before);
     host.board.control().power_cycle();
-    assert_eq!(host.board.fpga().converters().cells().unwrap().parts().adc_offset[5], drawn.adc_offset[5]);
+    assert_eq!(
+        host.board.fpga().converters().cells().unwrap().parts().adc_offset[5],
+        drawn.adc_offset[5]
+    );
     host.board.control().clear_faults();
     assert_eq!(*host.board.fpga().converters().cells().unwrap().parts(), drawn);
 }
@@ -179,7 +182,9 @@ fn random_walks_have_their_variance_and_their_seed() {
         for _ in 0..100 {
             host.acquire(0, 1, Drift::STEP_TICKS as u32, MOMENTS);
             host.follow(|_| ());
-            gains.push(host.board.fpga().converters().cells().unwrap().parts().drive_ampere[cell] / drawn);
+            gains.push(
+                host.board.fpga().converters().cells().unwrap().parts().drive_ampere[cell] / drawn,
+            );
         }
         gains.windows(2).map(|pair| (pair[1] - pair[0]) / (0.01 * STEP_S.sqrt())).collect()
     };
@@ -283,7 +288,9 @@ fn a_brown_out_loses_program_and_session_once_and_the_link_stays() {
     host.hello();
     assert_eq!(register(&mut host, regs::scratch(0)), 0);
     assert_eq!(register(&mut host, regs::self_bank(0)), 0, "the program is lost");
-    assert!(host.board.fpga().converters().cells().unwrap().cells().0.iter().all(|volts| *volts == 0.0));
+    assert!(
+        host.board.fpga().converters().cells().unwrap().cells().0.iter().all(|volts| *volts == 0.0)
+    );
     // It does not come again.
     let (_, status, _) = run(&mut host, 1, 1_000_000, MOMENTS);
     assert_eq!(status.status.kept, 1_000_000);

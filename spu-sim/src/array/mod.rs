@@ -237,11 +237,14 @@ impl Array {
         let mut input: Vec<f64> =
             self.memory.row(Region::Input, 0).iter().map(|c| f64::from(*c) * input_lsb).collect();
         input.resize(padded(self.memory.columns), 0.0);
-        let noise_lsb = if controls.noise_gain.0 == 0 { 0.0 } else { self.dac_lsb(controls.noise_range) };
+        let noise_lsb =
+            if controls.noise_gain.0 == 0 { 0.0 } else { self.dac_lsb(controls.noise_range) };
         let damping = f64::from(controls.damping) * self.damping_lsb;
         let (h, steps, front) = match self.prepared.take() {
             // The input alone changed.
-            Some(old) if old.damping.to_bits() == damping.to_bits() => (old.h, old.steps, old.front),
+            Some(old) if old.damping.to_bits() == damping.to_bits() => {
+                (old.h, old.steps, old.front)
+            }
             _ => {
                 let mut dense = vec![0.0; rows * rows];
                 for (row, out) in dense.chunks_exact_mut(rows.max(1)).enumerate() {
@@ -355,7 +358,8 @@ impl Array {
     /// seed's two 64-bit halves start, low half first.
     fn seed_noise(&mut self) {
         let [a, b, c, d] = self.seed.map(u64::from);
-        let mut source = Xoshiro256PlusPlus::seed_from_u64((a | b << 32) ^ (c | d << 32).rotate_left(17));
+        let mut source =
+            Xoshiro256PlusPlus::seed_from_u64((a | b << 32) ^ (c | d << 32).rotate_left(17));
         for noise in &mut self.noise {
             let seeds: [SeedWords; LANES] = std::array::from_fn(|_| {
                 let [first, second] = [source.next_u64(), source.next_u64()];
@@ -461,9 +465,8 @@ impl Converters for Array {
     fn read_bulk(&mut self, region: Region, word: usize) -> u32 {
         if region == Region::State {
             self.collapse();
-            let codes = [2 * word, 2 * word + 1].map(|node| {
-                if node < self.memory.columns { self.code(self.p[node]) } else { 0 }
-            });
+            let codes = [2 * word, 2 * word + 1]
+                .map(|node| if node < self.memory.columns { self.code(self.p[node]) } else { 0 });
             let [low, high] = codes.map(|code| u32::from(code.cast_unsigned()));
             return low | high << 16;
         }
