@@ -1,5 +1,7 @@
 //! The factored array: its law, its converters, its tolerances, its noise.
 
+#![allow(clippy::needless_range_loop, reason = "indices of matrices")]
+
 use std::collections::BTreeSet;
 
 use nalgebra::{DMatrix, DVector};
@@ -199,7 +201,7 @@ fn pieces_of_a_run_give_the_bits_of_the_whole_and_so_does_every_instruction_set(
         .map(|octets| i16::from_be_bytes([octets[0], octets[1]]))
         .collect();
     assert_eq!(last[..], whole.1[..8]);
-    assert!(whole.0.chunks(16).any(|frame| frame != &whole.0[..16]));
+    assert!(whole.0.chunks(16).any(|frame| *frame != whole.0[..16]));
     assert_eq!(measure(Dispatch::scalar(), &[u64::MAX]).1, whole.1);
     let pieces = measure(Dispatch::detect(), &[1, 29, 1, 2, 64, u64::MAX]).1;
     // Noise is drawn tick by tick; sums over other pieces of time round differently, far below a code.

@@ -56,7 +56,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// Bound of the drift's deviation ‖E‖₂ from Jᵀ H J by the stated tolerances of the elements,
-    /// whatever their draw: ‖J‖_F² ‖H‖_F ((1 + δ)³ − 1), δ = 4.05 σ.
+    /// whatever their draw: `‖J‖_F² ‖H‖_F ((1 + δ)³ − 1)`, δ = 4.05 σ.
     ///
     /// Below λ the drift is stable on every board of the profile. Above, it need not be: the nominal
     /// codes do not tell, and [`Factored::relax`] reports a read-out that no stable drift gives.

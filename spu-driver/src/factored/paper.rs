@@ -9,7 +9,7 @@ const BITS: f64 = 16.0;
 /// Rate at which values arrive, in bits per second.
 const RATE: f64 = 50e9;
 
-/// Time of one evolution by the model of arXiv 2405.13817, appendix C: b d_z (b d_z + 2N) values of 16
+/// Time of one evolution by the model of arXiv 2405.13817, appendix C: `b d_z (b d_z + 2N)` values of 16
 /// bits over 50 Gb/s, then t RC with RC = 1 µs. A model of the paper's hardware: nothing here is
 /// measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct PaperTime {
 }
 
 impl PaperTime {
-    /// Of arrays of `rows` = b d_z rows and N `columns`, for `time` in τ; a time without an end counts
+    /// Of arrays of `rows` (`b d_z`) and N `columns`, for `time` in τ; a time without an end counts
     /// as 0.
     pub fn new(rows: usize, columns: usize, time: f64) -> Self {
         let values = rows as f64 * (rows as f64 + 2.0 * columns as f64);
@@ -34,7 +34,7 @@ impl PaperTime {
 mod tests {
     use super::*;
 
-    /// The paper's example: N = 1e5, b = 32, d_z = 20, t = 50 τ: 41 ms against 50 µs.
+    /// The paper's example: N = 1e5, b = 32, `d_z` = 20, t = 50 τ: 41 ms against 50 µs.
     #[test]
     fn the_arrays_cost_more_than_the_analog_time() {
         let time = PaperTime::new(640, 100_000, 50.0);
