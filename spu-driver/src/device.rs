@@ -12,6 +12,7 @@ use spu_protocol::payload::InfoReply;
 use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::SeedWords;
 
+use crate::bulk::Bulk;
 use crate::error::Error;
 use crate::link::LinkStats;
 use crate::mcu::LastRun;
@@ -93,6 +94,14 @@ pub trait Device: Send {
     /// [`Error::Unsupported`] of a device that takes none.
     fn updates(&mut self) -> Result<&mut dyn Updates, Error> {
         Err(Error::Unsupported { reasons: vec![format!("{} takes no updates", self.uri())] })
+    }
+
+    /// Its bulk memory, which [`factored`](crate::factored) goes by.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] of a device that is not a factored board.
+    fn bulk(&mut self) -> Result<&mut dyn Bulk, Error> {
+        Err(Error::Unsupported { reasons: vec![format!("{} has no bulk memory", self.uri())] })
     }
 }
 

@@ -8,6 +8,7 @@
 mod agreement;
 pub mod blocks;
 pub mod board_model;
+pub mod bulk;
 pub mod calibrate;
 pub mod calibration;
 pub mod characterise;
@@ -17,6 +18,7 @@ pub mod discover;
 pub mod doctor;
 pub mod ensemble;
 pub mod error;
+pub mod factored;
 pub mod flash;
 pub mod invert;
 pub mod linalg;
@@ -53,6 +55,7 @@ mod timing;
 pub mod updates;
 pub mod uri;
 
+pub use bulk::Bulk;
 pub use client::Client;
 pub use device::{
     AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, FrameBlock, Moments, NullSink,

@@ -62,6 +62,10 @@ pub trait Board {
     /// Arranges that the boot loader starts once the reply is out; false if there is none.
     fn enter_bootloader(&mut self) -> bool;
 
+    /// Whether this firmware drives a board with a bulk memory, that is a factored one: images for
+    /// other boards carry no code for it.
+    const BULK: bool = false;
+
     /// Whether [`slots`](Self::slots) ever gives any: a board without them carries no code to
     /// update.
     const UPDATES: bool = false;

@@ -5,6 +5,7 @@ use spu_protocol::codec::{Decoder, Frame, FrameErrorCounts};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind, MAX_REPLY};
 use spu_protocol::opcode::Opcode;
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::{
     CreditRequest, HelloRequest, InfoReply, ResetRequest, SelfTestRequest, Writer, exact,
 };
@@ -20,7 +21,7 @@ use crate::output::{MAX_ENCODED_REPLY, Output, Transmit};
 use crate::refusal::Refusal;
 use crate::replies::{Known, Replies};
 use crate::session::{Session, new_id};
-use crate::{program, registers, self_test, sequencer, updating};
+use crate::{bulk, program, registers, self_test, sequencer, updating};
 
 /// Whether a poll found something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -437,6 +438,19 @@ impl<B: Board> Core<B> {
             Opcode::UpdateConfirm => {
                 idle()?;
                 updating::confirm(board, payload)?;
+            }
+            Opcode::BulkWrite | Opcode::BulkRead
+                if !B::BULK || session.identity.info.kind != BoardKind::Factored as u16 =>
+            {
+                return Err(ErrorCode::Unsupported.into());
+            }
+            Opcode::BulkWrite => {
+                idle()?;
+                bulk::write(board, payload)?;
+            }
+            Opcode::BulkRead => {
+                idle()?;
+                bulk::read(board, payload, out)?;
             }
             // Events are no requests; the others do not come here.
             Opcode::StreamBlock

@@ -64,7 +64,7 @@ impl Identity {
     ///
     /// Refuses with [`ErrorCode::NoGateware`], detail: address of the register that reads wrong, or
     /// [`ErrorCode::WrongGateware`], detail: major version of the gateware's map.
-    pub(crate) fn read(fpga: &mut impl Board) -> Result<Self, Refusal> {
+    pub(crate) fn read<B: Board>(fpga: &mut B) -> Result<Self, Refusal> {
         let mut words = Words([0; WORDS]);
         fpga.read_regs(regs::MAGIC, &mut words.0)?;
         let info = info(&words, fpga.firmware_version());
@@ -82,12 +82,18 @@ impl Identity {
             BoardKind::from_u16(info.kind).is_some() && (1..=MAX_CELLS).contains(&cells),
             regs::BOARD,
         )?;
-        // Storage banks are of RC boards, each of which has them.
+        let factored = info.kind == BoardKind::Factored as u16;
+        if factored && !B::BULK {
+            return Err(Refusal::new(ErrorCode::Unsupported, regs::BOARD));
+        }
+        // Storage banks are of RC boards, each of which has them. Factored boards have arrays in
+        // place of banks.
         let storage = if info.kind == BoardKind::Rc as u16 { 1..=15 } else { 0..=0 };
+        let banks = if factored { 0..=0 } else { 1..=15 };
         expect(
             storage.contains(&info.storage_bits)
-                && (1..=15).contains(&info.self_bits)
-                && (1..=15).contains(&info.coupling_bits),
+                && banks.contains(&info.self_bits)
+                && banks.contains(&info.coupling_bits),
             regs::BANKS,
         )?;
         // A frame is a tick: one sample of each cell.

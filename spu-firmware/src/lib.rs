@@ -30,6 +30,7 @@ extern crate std;
 
 mod acquisition;
 mod board;
+mod bulk;
 mod dispatcher;
 mod gaps;
 mod identity;

@@ -2,6 +2,7 @@
 
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
 use spu_protocol::error::ErrorCode;
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::{MAX_CELLS, MAX_COUPLINGS};
 use spu_protocol::payload::{LoadHeader, LoadView, Writer, split};
 use spu_protocol::regs::{self, control};
@@ -18,7 +19,7 @@ const _: () = assert!(MAX_WORDS >= MAX_COUPLINGS);
 ///
 /// Nothing is written to the board unless the whole program is valid. Refuses with
 /// [`ErrorCode::BadPayload`] (lengths or flags), [`ErrorCode::WrongBoard`] (kind or cells), and
-/// [`ErrorCode::OutOfRange`], detail: the code's index in the block's order (self terms,
+/// [`ErrorCode::Unsupported`] (a factored board has no banks) and [`ErrorCode::OutOfRange`], detail: the code's index in the block's order (self terms,
 /// couplings, gains, biases, storage if there is any, then cells with an all-zero seed).
 pub(crate) fn load(
     board: &mut impl Board,
@@ -26,6 +27,9 @@ pub(crate) fn load(
     payload: &[u8],
     out: &mut Writer<'_>,
 ) -> Result<(), Refusal> {
+    if identity.info.kind == BoardKind::Factored as u16 {
+        return Err(ErrorCode::Unsupported.into());
+    }
     let (header, _) = split::<LoadHeader>(payload).ok_or(ErrorCode::BadPayload)?;
     if header.kind != identity.info.kind || header.cells != identity.info.cells {
         return Err(ErrorCode::WrongBoard.into());

@@ -44,11 +44,15 @@ pub enum Opcode {
     UpdateStatus = 0x0063,
     /// Keeps the image that runs. [`UpdateSelect`](crate::payload::UpdateSelect) → empty.
     UpdateConfirm = 0x0064,
+    /// Writes words of the bulk memory. [`BulkRequest`](crate::payload::BulkRequest) and `u32` words → empty.
+    BulkWrite = 0x0070,
+    /// Reads words of the bulk memory. [`BulkRequest`](crate::payload::BulkRequest) → `u32` words.
+    BulkRead = 0x0071,
 }
 
 impl Opcode {
     /// Every operation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Hello,
         Self::Reset,
         Self::EnterBootloader,
@@ -69,6 +73,8 @@ impl Opcode {
         Self::UpdateFinish,
         Self::UpdateStatus,
         Self::UpdateConfirm,
+        Self::BulkWrite,
+        Self::BulkRead,
     ];
 
     /// The operation with this number.

@@ -117,7 +117,7 @@ pub const MAGIC_VALUE: u32 = 0x5350_5546;
 /// Version of this register map. Read only.
 pub const MAP_VERSION: u16 = 0x0004;
 /// Value of [`MAP_VERSION`].
-pub const MAP_VERSION_VALUE: u32 = 0x0001_0001;
+pub const MAP_VERSION_VALUE: u32 = 0x0001_0002;
 
 /// Identity of the gateware's build. Read only.
 pub const GATEWARE_ID: u16 = 0x0008;
@@ -210,6 +210,18 @@ pub const fn scratch(index: usize) -> u16 {
 /// Elements of [`scratch`] in the map.
 pub const SCRATCH_LEN: usize = 4;
 
+/// Factored: most rows of the arrays J and H. Read only.
+pub const ARRAY_ROWS_MAX: u16 = 0x00A0;
+
+/// Factored: most columns of the array J, that is nodes. Read only.
+pub const ARRAY_COLUMNS_MAX: u16 = 0x00A4;
+
+/// Factored: bits of the arrays. Read only.
+pub const ARRAY_BITS: u16 = 0x00A8;
+
+/// Factored: nominal capacitance of a node, in farads, binary32. Read only.
+pub const NODE_FARAD: u16 = 0x00AC;
+
 /// Commands; a bit written as 1 acts once. Write only.
 pub const CONTROL: u16 = 0x0100;
 
@@ -224,6 +236,24 @@ pub const DECIMATION: u16 = 0x010C;
 
 /// Ticks to keep; 0 acts as 1.
 pub const COUNT: u16 = 0x0110;
+
+/// Factored: rows in use; a new number opens every switch.
+pub const ARRAY_ROWS: u16 = 0x0120;
+
+/// Factored: columns in use, that is nodes; a new number opens every switch.
+pub const ARRAY_COLUMNS: u16 = 0x0124;
+
+/// Factored: code of the resistor from each node to ground, unsigned.
+pub const ARRAY_DAMPING: u16 = 0x0128;
+
+/// Factored: ranges of the drive.
+pub const ARRAY_RANGE: u16 = 0x012C;
+
+/// Factored: noise gain of every node, in 1/4096, unsigned 16 bit.
+pub const ARRAY_NOISE_GAIN: u16 = 0x0130;
+
+/// What of the bulk memory is in the window BULK.
+pub const BULK_PAGE: u16 = 0x0134;
 
 /// State of the sequencer and the FIFO. Read only.
 pub const STATUS: u16 = 0x0180;
@@ -344,7 +374,7 @@ pub const FIFO: u16 = 0x4000;
 /// Octets of the window at [`FIFO`].
 pub const FIFO_OCTETS: usize = 0x4000;
 
-/// Reserved: bulk data of later kinds.
+/// Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low.
 pub const BULK: u16 = 0x8000;
 /// Octets of the window at [`BULK`].
 pub const BULK_OCTETS: usize = 0x7C00;
@@ -423,7 +453,7 @@ pub mod board {
     pub const KIND_SHIFT: u32 = 0;
     /// Unshifted mask of `kind`.
     pub const KIND_MASK: u32 = 0xFFFF;
-    /// Lowest bit of `cells`: Number of cells.
+    /// Lowest bit of `cells`: Number of cells (factored: of nodes that are also sampled at each tick).
     pub const CELLS_SHIFT: u32 = 16;
     /// Unshifted mask of `cells`.
     pub const CELLS_MASK: u32 = 0xFFFF;
@@ -471,6 +501,18 @@ pub mod converters {
     pub const SAMPLES_PER_FRAME_MASK: u32 = 0xF;
 }
 
+/// Fields of [`ARRAY_BITS`].
+pub mod array_bits {
+    /// Lowest bit of `code_bits`: Bits of a code of J, H or J transposed, sign included.
+    pub const CODE_BITS_SHIFT: u32 = 0;
+    /// Unshifted mask of `code_bits`.
+    pub const CODE_BITS_MASK: u32 = 0xFF;
+    /// Lowest bit of `damping_bits`: Bits of the damping code, unsigned.
+    pub const DAMPING_BITS_SHIFT: u32 = 8;
+    /// Unshifted mask of `damping_bits`.
+    pub const DAMPING_BITS_MASK: u32 = 0xFF;
+}
+
 /// Fields of [`CONTROL`].
 pub mod control {
     /// Clears counters, moments and FIFO, then runs the sequencer.
@@ -487,6 +529,8 @@ pub mod control {
     pub const FIFO_CLEAR: u32 = 1 << 5;
     /// Writable registers to reset values, sequencer idle, FIFO empty.
     pub const SOFT_RESET: u32 = 1 << 6;
+    /// Factored: nodes take the voltages of the bulk region `initial`.
+    pub const INITIALISE: u32 = 1 << 7;
 }
 
 /// Fields of [`MODE`].
@@ -499,6 +543,30 @@ pub mod mode {
     pub const REALTIME: u32 = 1 << 2;
     /// A test pattern replaces the ADC codes.
     pub const PATTERN: u32 = 1 << 3;
+}
+
+/// Fields of [`ARRAY_RANGE`].
+pub mod array_range {
+    /// Lowest bit of `input`: The input DACs' full scale is divided by 2 to this power.
+    pub const INPUT_SHIFT: u32 = 0;
+    /// Unshifted mask of `input`.
+    pub const INPUT_MASK: u32 = 0xF;
+    /// Lowest bit of `noise`: The noise DACs' full scale is divided by 2 to this power.
+    pub const NOISE_SHIFT: u32 = 8;
+    /// Unshifted mask of `noise`.
+    pub const NOISE_MASK: u32 = 0xF;
+}
+
+/// Fields of [`BULK_PAGE`].
+pub mod bulk_page {
+    /// Lowest bit of `page`: Page of 4096 words.
+    pub const PAGE_SHIFT: u32 = 0;
+    /// Unshifted mask of `page`.
+    pub const PAGE_MASK: u32 = 0x00FF_FFFF;
+    /// Lowest bit of `region`: Region: 0 J, 1 H, 2 J transposed, 3 input, 4 initial, 5 state (read only).
+    pub const REGION_SHIFT: u32 = 24;
+    /// Unshifted mask of `region`.
+    pub const REGION_MASK: u32 = 0xFF;
 }
 
 /// Fields of [`STATUS`].
@@ -580,7 +648,7 @@ pub static MAP: &[Register] = &[
         stride: 4,
         extent: Extent::Fixed,
         access: Access::Ro,
-        reset: 0x0001_0001,
+        reset: 0x0001_0002,
         fields: &[
             Field {
                 name: text("minor"),
@@ -625,7 +693,14 @@ pub static MAP: &[Register] = &[
                 width: 16,
                 doc: text("Kind of the analog board: 1 RLC, 2 RC, 3 factored."),
             },
-            Field { name: text("cells"), shift: 16, width: 16, doc: text("Number of cells.") },
+            Field {
+                name: text("cells"),
+                shift: 16,
+                width: 16,
+                doc: text(
+                    "Number of cells (factored: of nodes that are also sampled at each tick).",
+                ),
+            },
         ],
         mcu: false,
         doc: text("Kind and size of the analog board"),
@@ -987,6 +1062,67 @@ pub static MAP: &[Register] = &[
         doc: text("Free words for bus tests"),
     },
     Register {
+        name: text("ARRAY_ROWS_MAX"),
+        address: 0x00A0,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Ro,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: most rows of the arrays J and H"),
+    },
+    Register {
+        name: text("ARRAY_COLUMNS_MAX"),
+        address: 0x00A4,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Ro,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: most columns of the array J, that is nodes"),
+    },
+    Register {
+        name: text("ARRAY_BITS"),
+        address: 0x00A8,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Ro,
+        reset: 0,
+        fields: &[
+            Field {
+                name: text("code_bits"),
+                shift: 0,
+                width: 8,
+                doc: text("Bits of a code of J, H or J transposed, sign included."),
+            },
+            Field {
+                name: text("damping_bits"),
+                shift: 8,
+                width: 8,
+                doc: text("Bits of the damping code, unsigned."),
+            },
+        ],
+        mcu: false,
+        doc: text("Factored: bits of the arrays"),
+    },
+    Register {
+        name: text("NODE_FARAD"),
+        address: 0x00AC,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Ro,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: nominal capacitance of a node, in farads, binary32"),
+    },
+    Register {
         name: text("CONTROL"),
         address: 0x0100,
         count: 1,
@@ -1031,6 +1167,12 @@ pub static MAP: &[Register] = &[
                 shift: 6,
                 width: 1,
                 doc: text("Writable registers to reset values, sequencer idle, FIFO empty."),
+            },
+            Field {
+                name: text("initialise"),
+                shift: 7,
+                width: 1,
+                doc: text("Factored: nodes take the voltages of the bulk region `initial`."),
             },
         ],
         mcu: false,
@@ -1110,6 +1252,101 @@ pub static MAP: &[Register] = &[
         fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
         mcu: false,
         doc: text("Ticks to keep; 0 acts as 1"),
+    },
+    Register {
+        name: text("ARRAY_ROWS"),
+        address: 0x0120,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: rows in use; a new number opens every switch"),
+    },
+    Register {
+        name: text("ARRAY_COLUMNS"),
+        address: 0x0124,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: columns in use, that is nodes; a new number opens every switch"),
+    },
+    Register {
+        name: text("ARRAY_DAMPING"),
+        address: 0x0128,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: code of the resistor from each node to ground, unsigned"),
+    },
+    Register {
+        name: text("ARRAY_RANGE"),
+        address: 0x012C,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[
+            Field {
+                name: text("input"),
+                shift: 0,
+                width: 4,
+                doc: text("The input DACs' full scale is divided by 2 to this power."),
+            },
+            Field {
+                name: text("noise"),
+                shift: 8,
+                width: 4,
+                doc: text("The noise DACs' full scale is divided by 2 to this power."),
+            },
+        ],
+        mcu: false,
+        doc: text("Factored: ranges of the drive"),
+    },
+    Register {
+        name: text("ARRAY_NOISE_GAIN"),
+        address: 0x0130,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[Field { name: text("value"), shift: 0, width: 32, doc: text("") }],
+        mcu: false,
+        doc: text("Factored: noise gain of every node, in 1/4096, unsigned 16 bit"),
+    },
+    Register {
+        name: text("BULK_PAGE"),
+        address: 0x0134,
+        count: 1,
+        stride: 4,
+        extent: Extent::Fixed,
+        access: Access::Rw,
+        reset: 0,
+        fields: &[
+            Field { name: text("page"), shift: 0, width: 24, doc: text("Page of 4096 words.") },
+            Field {
+                name: text("region"),
+                shift: 24,
+                width: 8,
+                doc: text(
+                    "Region: 0 J, 1 H, 2 J transposed, 3 input, 4 initial, 5 state (read only).",
+                ),
+            },
+        ],
+        mcu: false,
+        doc: text("What of the bulk memory is in the window BULK"),
     },
     Register {
         name: text("STATUS"),
@@ -1375,7 +1612,9 @@ pub static MAP: &[Register] = &[
         reset: 0,
         fields: &[],
         mcu: false,
-        doc: text("Reserved: bulk data of later kinds"),
+        doc: text(
+            "Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low",
+        ),
     },
     Register {
         name: text("MCU_BOARD"),

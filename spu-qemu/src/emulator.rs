@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use spu_sim::fpga::SimSpi;
-use spu_sim::{Analog, Dispatch, SimConfig};
+use spu_sim::{AnyAnalog, Dispatch, SimConfig};
 use tempfile::TempDir;
 
 use crate::bridge::Terminal;
@@ -76,7 +76,7 @@ pub struct Emulator {
     qemu: Child,
     monitor: Monitor,
     port: PathBuf,
-    fpga: Arc<Mutex<SimSpi<Analog>>>,
+    fpga: Arc<Mutex<SimSpi<AnyAnalog>>>,
     threads: Vec<JoinHandle<()>>,
     folder: TempDir,
 }
@@ -172,7 +172,7 @@ impl Emulator {
     }
 
     /// The FPGA, past firmware and bus. The microcontroller's bus waits meanwhile.
-    pub fn fpga(&self) -> MutexGuard<'_, SimSpi<Analog>> {
+    pub fn fpga(&self) -> MutexGuard<'_, SimSpi<AnyAnalog>> {
         self.fpga.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -244,7 +244,7 @@ fn flash(options: &Options, folder: &Path) -> Result<PathBuf, EmulatorError> {
 }
 
 /// The FPGA and the cells, after power-up.
-fn fpga(options: &Options) -> Result<SimSpi<Analog>, EmulatorError> {
+fn fpga(options: &Options) -> Result<SimSpi<AnyAnalog>, EmulatorError> {
     Ok(SimSpi::power_up(&options.sim, Dispatch::detect(), options.quantum)?)
 }
 
@@ -267,7 +267,7 @@ fn spawn(
 }
 
 /// The bus over FIFOs, opened in the order in which the firmware does, again after each reset.
-fn serve_files(spi: &Arc<Mutex<SimSpi<Analog>>>, folder: &Path) -> io::Result<()> {
+fn serve_files(spi: &Arc<Mutex<SimSpi<AnyAnalog>>>, folder: &Path) -> io::Result<()> {
     let from = File::open(folder.join(machine::BUS_OUT))?;
     let to = OpenOptions::new().write(true).open(folder.join(machine::BUS_IN))?;
     bus::serve(spi, from, to)

@@ -21,7 +21,7 @@ const CLOCK: f64 = 12e6;
 const REPEATS: usize = 5;
 
 fn main() {
-    for name in profile::NAMES {
+    for name in profile::CELL_NAMES {
         for decimation in [1, 16] {
             let mut fpga = common::fpga(name, 7, Dispatch::detect());
             assert_eq!(fpga.converters().method(), Method::Modal);
@@ -34,7 +34,7 @@ fn main() {
     report("rev-a dense", ticks_per_second(&mut dense("rev-a"), 1, 6e6));
     let mut scalar = common::fpga("rev-a", 7, Dispatch::scalar());
     report("rev-a scalar", ticks_per_second(&mut scalar, 1, 4e5));
-    for name in profile::NAMES {
+    for name in profile::CELL_NAMES {
         report(&format!("{name} stream"), stream(name));
     }
     println!("{:16} {:8.2} us", "round trip", 1e6 * round_trip());

@@ -8,8 +8,8 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use spu_firmware::{Activity, Dispatcher, Transmit};
 
-use crate::analog::Analog;
 use crate::control::SimControl;
+use crate::converters::AnyAnalog;
 use crate::dispatch::Dispatch;
 use crate::error::SimError;
 use crate::fault::{After, Fault};
@@ -138,7 +138,7 @@ impl SimBoard {
     }
 
     /// The FPGA, past firmware and bus.
-    pub const fn fpga(&self) -> &Fpga<Analog> {
+    pub const fn fpga(&self) -> &Fpga<AnyAnalog> {
         self.dispatcher.board().spi().fpga()
     }
 

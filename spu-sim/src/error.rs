@@ -81,6 +81,15 @@ pub enum SimError {
         /// How many there are.
         count: usize,
     },
+    /// A fault in cells, of a board that has none.
+    #[error(
+        "{profile} has an array in place of cells, in which no faults are modelled; inject those of the \
+         FPGA: slow-fifo, hang, brown-out, restart"
+    )]
+    NoCells {
+        /// Profile.
+        profile: String,
+    },
     /// Not the name of a fault.
     #[error("{text:?} is not a fault; there are {known}")]
     UnknownFault {

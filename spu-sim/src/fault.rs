@@ -187,6 +187,13 @@ impl Fault {
             let (value, range) = (value.to_string(), range.to_owned());
             if good { Ok(()) } else { Err(SimError::FaultValue { what, value, range }) }
         };
+        let of_cells = !matches!(
+            self,
+            Self::SlowFifo { .. } | Self::Hang | Self::BrownOut { .. } | Self::Restart { .. }
+        );
+        if of_cells && profile.array.is_some() {
+            return Err(SimError::NoCells { profile: profile.name.clone() });
+        }
         match *self {
             Self::StuckElement { bank: Bank::SelfTerm { cell }, bit, .. } => {
                 has("cell", cell, cells)?;

@@ -15,6 +15,7 @@
 use spu_protocol::code::{AdcCode, DacCode};
 
 pub mod analog;
+pub mod array;
 pub mod board;
 pub mod control;
 pub mod converters;
@@ -31,8 +32,10 @@ pub mod profile;
 pub mod serve;
 
 pub use analog::Analog;
+pub use array::Array;
 pub use board::{SimBoard, SimConfig};
 pub use control::SimControl;
+pub use converters::AnyAnalog;
 pub use dispatch::Dispatch;
 pub use error::{ProfileError, SimError};
 pub use fault::{After, Bank, Drift, Drifting, Fault, Law};

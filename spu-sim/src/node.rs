@@ -8,7 +8,7 @@ use spu_boot::{KEYS, Layout, Slots, boot, ed25519};
 use spu_firmware::{Board, BoardError, Clock, FIRMWARE_VERSION, FpgaBoard};
 use spu_protocol::image::{Accepts, BoardId, FpgaId, ImageKind};
 
-use crate::analog::Analog;
+use crate::converters::AnyAnalog;
 use crate::fpga::{GATEWARE_ID, SimSpi};
 
 /// Octets of a page of both memories (design choice: a usual serial flash).
@@ -72,25 +72,25 @@ pub(crate) struct Stores {
 /// The board as the firmware sees it.
 #[derive(Debug)]
 pub(crate) struct SimNode {
-    fpga: FpgaBoard<SimSpi<Analog>, SimClock>,
+    fpga: FpgaBoard<SimSpi<AnyAnalog>, SimClock>,
     stores: Stores,
     version: [u16; 3],
 }
 
 impl SimNode {
     /// A board after power-up.
-    pub(crate) fn new(spi: SimSpi<Analog>, now: fn() -> Instant, stores: Stores) -> Self {
+    pub(crate) fn new(spi: SimSpi<AnyAnalog>, now: fn() -> Instant, stores: Stores) -> Self {
         let fpga = FpgaBoard::new(spi, SimClock::new(now));
         let mut node = Self { fpga, stores, version: FIRMWARE_VERSION };
         node.start();
         node
     }
 
-    pub(crate) const fn spi(&self) -> &SimSpi<Analog> {
+    pub(crate) const fn spi(&self) -> &SimSpi<AnyAnalog> {
         self.fpga.spi()
     }
 
-    pub(crate) const fn spi_mut(&mut self) -> &mut SimSpi<Analog> {
+    pub(crate) const fn spi_mut(&mut self) -> &mut SimSpi<AnyAnalog> {
         self.fpga.spi_mut()
     }
 
@@ -146,6 +146,7 @@ impl Board for SimNode {
     }
 
     const UPDATES: bool = true;
+    const BULK: bool = true;
 
     fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
         let store = match kind {

@@ -12,13 +12,16 @@ use crate::error::ProfileError;
 use crate::nonideality::NonIdeality;
 
 /// Names of the profiles that come with the simulator.
-pub const NAMES: [&str; 4] = ["ideal", "rev-a", "rev-b", "rc-8"];
+pub const NAMES: [&str; 5] = ["ideal", "rev-a", "rev-b", "rc-8", "rc-factored"];
+/// Those of boards with cells and banks.
+pub const CELL_NAMES: [&str; 4] = [NAMES[0], NAMES[1], NAMES[2], NAMES[3]];
 
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     (NAMES[0], include_str!("../../hardware/profiles/ideal.toml")),
     (NAMES[1], include_str!("../../hardware/profiles/rev-a.toml")),
     (NAMES[2], include_str!("../../hardware/profiles/rev-b.toml")),
     (NAMES[3], include_str!("../../hardware/profiles/rc-8.toml")),
+    (NAMES[4], include_str!("../../hardware/profiles/rc-factored.toml")),
 ];
 
 /// Most characters of a profile's name: it is stored in four registers.
@@ -74,8 +77,11 @@ pub struct Profile {
     pub clock: Clock,
     /// Passive parts of a cell.
     pub cell: Cell,
-    /// Switched capacitor banks.
+    /// Switched banks; none on factored boards.
+    #[serde(default = "Banks::none")]
     pub banks: Banks,
+    /// The arrays of factored boards.
+    pub array: Option<ArrayParts>,
     /// Noise and bias DAC.
     pub drive: Drive,
     /// Converter.
@@ -95,6 +101,8 @@ pub enum Kind {
     /// RC cells with resistive couplings: self terms and couplings are conductances, and each cell's
     /// capacitance is a bank of its own.
     Rc,
+    /// Three resistor arrays and as many RC nodes as the model has parameters.
+    Factored,
 }
 
 impl fmt::Display for Kind {
@@ -102,6 +110,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Rlc => "rlc",
             Self::Rc => "rc",
+            Self::Factored => "factored",
         })
     }
 }
@@ -143,6 +152,63 @@ pub struct Banks {
     pub coupling_signed: bool,
     /// Storage banks; of RC boards.
     pub storage: Option<Storage>,
+}
+
+impl Banks {
+    /// No banks.
+    fn none() -> Self {
+        let bits = || Count { value: 0, unit: "bit".into(), provenance: "no such part".into() };
+        let lsb = || Quantity {
+            value: 0.0,
+            unit: "S".into(),
+            spread: 0.0,
+            spread_unit: None,
+            provenance: "no such part".into(),
+        };
+        Self {
+            self_bits: bits(),
+            self_lsb: lsb(),
+            coupling_bits: bits(),
+            coupling_lsb: lsb(),
+            coupling_signed: false,
+            storage: None,
+        }
+    }
+}
+
+/// The three resistor arrays of a factored board, and its nodes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArrayParts {
+    /// Most rows of J and H.
+    pub rows: Count,
+    /// Most columns of J: nodes.
+    pub columns: Count,
+    /// Bits of an element's code, sign included.
+    pub bits: Count,
+    /// Conductance of an element at the largest code, in siemens; its spread is that of each.
+    pub element: Quantity,
+    /// Bits of the damping code, unsigned; its largest has the conductance of an element's.
+    pub damping_bits: Count,
+    /// Capacitance of a node, in farads.
+    pub node: Quantity,
+}
+
+impl ArrayParts {
+    /// Conductance of code 1 of an element, in siemens.
+    pub fn lsb(&self) -> f64 {
+        self.element.value / f64::from(full_scale_code(self.bits.value as u8))
+    }
+
+    /// Largest damping code.
+    pub fn damping_top(&self) -> u32 {
+        (1 << self.damping_bits.value) - 1
+    }
+
+    /// Conductance of code 1 of the damping, in siemens.
+    pub fn damping_lsb(&self) -> f64 {
+        self.element.value / f64::from(self.damping_top())
+    }
 }
 
 /// Storage banks: the capacitance of each cell.
@@ -197,7 +263,8 @@ pub struct Capture {
 
 impl Profile {
     /// A profile that comes with the simulator: one of [`NAMES`], or `rc-N`, that is `rc-8` with N
-    /// cells, 1 to [`MAX_CELLS`].
+    /// cells, 1 to [`MAX_CELLS`], or `rc-factored-B`, that is `rc-factored` with arrays of B bits, 2
+    /// to 16.
     ///
     /// # Errors
     /// [`ProfileError::Unknown`] if there is none of this name.
@@ -207,6 +274,15 @@ impl Profile {
             let mut profile = Self::named("rc-8")?;
             profile.name = format!("rc-{cells}");
             profile.cells.value = cells;
+            return Ok(profile);
+        }
+        let bits = name.strip_prefix("rc-factored-").and_then(|bits| bits.parse::<u32>().ok());
+        if let Some(bits) = bits.filter(|bits| (2..=16).contains(bits)) {
+            let mut profile = Self::named("rc-factored")?;
+            profile.name = format!("rc-factored-{bits}");
+            if let Some(array) = &mut profile.array {
+                array.bits.value = bits;
+            }
             return Ok(profile);
         }
         let (name, text) = SHIPPED
@@ -253,6 +329,9 @@ impl Profile {
                     self.banks.coupling_lsb.spread = 0.0;
                     if let Some(storage) = &mut self.banks.storage {
                         storage.lsb.spread = 0.0;
+                    }
+                    if let Some(array) = &mut self.array {
+                        array.element.spread = 0.0;
                     }
                 }
                 NonIdeality::DriveMismatch => self.drive.full_scale.spread = 0.0,
@@ -337,6 +416,8 @@ impl Profile {
         let parts = [
             ("cell.l", self.cell.l.is_some(), self.kind == Kind::Rlc),
             ("banks.storage", self.banks.storage.is_some(), self.kind == Kind::Rc),
+            ("banks", self.banks != Banks::none(), self.kind != Kind::Factored),
+            ("array", self.array.is_some(), self.kind == Kind::Factored),
         ];
         for (name, found, wanted) in parts {
             if found != wanted {
@@ -346,10 +427,11 @@ impl Profile {
         }
         let bank = u32::from(MAX_BANK_BITS);
         let storage = self.banks.storage.as_ref();
+        let least = u32::from(self.array.is_none());
         let counts = [
             ("cells", &self.cells, "1", 1, MAX_CELLS as u32),
-            ("banks.self_bits", &self.banks.self_bits, "bit", 1, bank),
-            ("banks.coupling_bits", &self.banks.coupling_bits, "bit", 1, bank),
+            ("banks.self_bits", &self.banks.self_bits, "bit", least, bank),
+            ("banks.coupling_bits", &self.banks.coupling_bits, "bit", least, bank),
             ("drive.dac_bits", &self.drive.dac_bits, "bit", 2, 16),
             ("adc.bits", &self.adc.bits, "bit", 2, 16),
             ("packing.word_bits", &self.packing.word_bits, "bit", 12, 16),
@@ -357,7 +439,17 @@ impl Profile {
             ("capture.frames", &self.capture.frames, "1", 16, 1 << 20),
         ];
         let storage_bits = storage.map(|s| ("banks.storage.bits", &s.bits, "bit", 1, bank));
-        for (name, count, unit, least, most) in counts.into_iter().chain(storage_bits) {
+        let array = self.array.as_ref().map(|array| {
+            [
+                ("array.rows", &array.rows, "1", 1, 1 << 13),
+                // An element's index, twice over, fits 32 bits.
+                ("array.columns", &array.columns, "1", 1, 1 << 18),
+                ("array.bits", &array.bits, "bit", 2, 16),
+                ("array.damping_bits", &array.damping_bits, "bit", 1, 24),
+            ]
+        });
+        let counts = counts.into_iter().chain(storage_bits).chain(array.into_iter().flatten());
+        for (name, count, unit, least, most) in counts {
             if count.unit != unit {
                 return field(name, format!("unit must be {unit:?}, not {:?}", count.unit));
             }
@@ -379,6 +471,7 @@ impl Profile {
         let (bank, finest, coarsest) = match self.kind {
             Kind::Rlc => ("F", 1e-18, 1e-6),
             Kind::Rc => ("S", 1e-15, 1.0),
+            Kind::Factored => ("S", 0.0, 0.0),
         };
         let quantities = [
             ("clock.sample", &self.clock.sample, "Hz", 1e3, 4e9, None),
@@ -392,7 +485,14 @@ impl Profile {
         ];
         let l = self.cell.l.as_ref().map(|l| ("cell.l", l, "H", 1e-12, 1e3, None));
         let lsb = storage.map(|s| ("banks.storage.lsb", &s.lsb, "F", 1e-18, 1e-6, None));
+        let array = self.array.as_ref().map(|array| {
+            [
+                ("array.element", &array.element, "S", 1e-9, 1.0, None),
+                ("array.node", &array.node, "F", 1e-15, 1e-3, None),
+            ]
+        });
         let quantities = quantities.into_iter().chain(l).chain(lsb);
+        let quantities = quantities.chain(array.into_iter().flatten());
         for (name, quantity, unit, least, most, spread_unit) in quantities {
             if quantity.unit != unit {
                 return field(name, format!("unit must be {unit:?}, not {:?}", quantity.unit));
@@ -408,6 +508,22 @@ impl Profile {
             let limit = if spread_unit.is_some() { 1e3 } else { MAX_SPREAD };
             if !(0.0..=limit).contains(&quantity.spread) {
                 return field(name, format!("spread {} is outside 0 to {limit}", quantity.spread));
+            }
+        }
+        if let Some(array) = &self.array {
+            let spreads = [
+                ("cell.r", self.cell.r.spread),
+                ("array.node", array.node.spread),
+                ("drive.full_scale", self.drive.full_scale.spread),
+                ("adc.full_scale", self.adc.full_scale.spread),
+                ("adc.offset", self.adc.offset.spread + self.adc.offset.value.abs()),
+            ];
+            for (name, spread) in spreads {
+                if spread != 0.0 {
+                    let why =
+                        "offset and spread are not modelled on factored boards; leave them out";
+                    return field(name, why.to_owned());
+                }
             }
         }
         Ok(())

@@ -99,7 +99,9 @@ fn self_test_passes_on_every_profile() {
         let (kind, reply) = host.call(Opcode::SelfTest, bytes_of(&SelfTestRequest { level: 2 }));
         assert_eq!(kind, Kind::Reply as u8);
         let reply: SelfTestReply = exact(&reply).unwrap();
-        assert_eq!((reply.failed, reply.ran.count_ones()), (0, 6), "{name}: {reply:?}");
+        // A factored board has no banks, from which the test of the analog path makes its circuit.
+        let tests = if name == "rc-factored" { 5 } else { 6 };
+        assert_eq!((reply.failed, reply.ran.count_ones()), (0, tests), "{name}: {reply:?}");
     }
 }
 
@@ -201,7 +203,9 @@ fn a_power_cycle_starts_afresh() {
     let mut host = Host::open(config("rev-a", 7, 0));
     let (codes, _) = codes_of(&mut host, 1, 500, BOTH);
     host.board.control().power_cycle();
-    assert!(host.board.fpga().converters().cells().0.iter().all(|volts| *volts == 0.0));
+    assert!(
+        host.board.fpga().converters().cells().unwrap().cells().0.iter().all(|volts| *volts == 0.0)
+    );
     let request = spu_protocol::payload::RegsRequest { address: regs::self_bank(0), count: 1 };
     let (kind, _) = host.call(Opcode::ReadRegs, bytes_of(&request));
     assert_eq!(kind, Kind::Error as u8, "the session is over");

@@ -112,7 +112,7 @@ fn swapped_converters_show_each_others_cells() {
 #[expect(clippy::float_cmp, reason = "equal to the last bit is what is meant")]
 fn linear_drift_is_proportional_to_the_sampled_time() {
     let mut host = host();
-    let drawn = host.board.fpga().converters().parts().clone();
+    let drawn = host.board.fpga().converters().cells().unwrap().parts().clone();
     let codes_per_volt = 1.0 / host.board.config().profile.adc_lsb_volt();
     inject(&mut host, "drift-gain.2.-1.5");
     inject(&mut host, "drift-offset.5.0.25");
@@ -121,7 +121,7 @@ fn linear_drift_is_proportional_to_the_sampled_time() {
         let mut expected = drawn.clone();
         expected.drive_ampere[2] *= 1.0 - 1.5 * (steps * STEP_S);
         expected.adc_offset[5] += 0.25 * (steps * STEP_S) * codes_per_volt;
-        let parts = host.board.fpga().converters().parts();
+        let parts = host.board.fpga().converters().cells().unwrap().parts();
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-12 * b.abs();
         assert!(close(parts.drive_ampere[2], expected.drive_ampere[2]), "{steps} steps");
         assert!(close(parts.adc_offset[5], expected.adc_offset[5]), "{steps} steps");
@@ -132,15 +132,18 @@ fn linear_drift_is_proportional_to_the_sampled_time() {
     // A gain does not turn its sign.
     inject(&mut host, "drift-gain.3.-1e9");
     run(&mut host, 1, 20_000, MOMENTS);
-    assert_eq!(host.board.fpga().converters().parts().drive_ampere[3], 0.0);
+    assert_eq!(host.board.fpga().converters().cells().unwrap().parts().drive_ampere[3], 0.0);
     // Another fault leaves it where it is, a power cycle starts it again, a repair ends it.
-    let before = host.board.fpga().converters().parts().adc_offset[5];
+    let before = host.board.fpga().converters().cells().unwrap().parts().adc_offset[5];
     inject(&mut host, "dead-cell.0");
-    assert_eq!(host.board.fpga().converters().parts().adc_offset[5], before);
+    assert_eq!(host.board.fpga().converters().cells().unwrap().parts().adc_offset[5], before);
     host.board.control().power_cycle();
-    assert_eq!(host.board.fpga().converters().parts().adc_offset[5], drawn.adc_offset[5]);
+    assert_eq!(
+        host.board.fpga().converters().cells().unwrap().parts().adc_offset[5],
+        drawn.adc_offset[5]
+    );
     host.board.control().clear_faults();
-    assert_eq!(*host.board.fpga().converters().parts(), drawn);
+    assert_eq!(*host.board.fpga().converters().cells().unwrap().parts(), drawn);
 }
 
 #[test]
@@ -172,14 +175,16 @@ fn random_walks_have_their_variance_and_their_seed() {
     // Increments of the drive gain, in units of the law.
     let walk = |copy: u32, cell: usize| -> Vec<f64> {
         let mut host = Host::open(config("rev-a", 7, copy));
-        let drawn = host.board.fpga().converters().parts().drive_ampere[cell];
+        let drawn = host.board.fpga().converters().cells().unwrap().parts().drive_ampere[cell];
         inject(&mut host, &format!("walk-gain.{cell}.0.01"));
         program(&mut host);
         let mut gains = vec![1.0];
         for _ in 0..100 {
             host.acquire(0, 1, Drift::STEP_TICKS as u32, MOMENTS);
             host.follow(|_| ());
-            gains.push(host.board.fpga().converters().parts().drive_ampere[cell] / drawn);
+            gains.push(
+                host.board.fpga().converters().cells().unwrap().parts().drive_ampere[cell] / drawn,
+            );
         }
         gains.windows(2).map(|pair| (pair[1] - pair[0]) / (0.01 * STEP_S.sqrt())).collect()
     };
@@ -283,7 +288,9 @@ fn a_brown_out_loses_program_and_session_once_and_the_link_stays() {
     host.hello();
     assert_eq!(register(&mut host, regs::scratch(0)), 0);
     assert_eq!(register(&mut host, regs::self_bank(0)), 0, "the program is lost");
-    assert!(host.board.fpga().converters().cells().0.iter().all(|volts| *volts == 0.0));
+    assert!(
+        host.board.fpga().converters().cells().unwrap().cells().0.iter().all(|volts| *volts == 0.0)
+    );
     // It does not come again.
     let (_, status, _) = run(&mut host, 1, 1_000_000, MOMENTS);
     assert_eq!(status.status.kept, 1_000_000);

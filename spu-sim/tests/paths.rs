@@ -2,7 +2,7 @@
 
 use spu_protocol::code::AdcCode;
 use spu_protocol::regs::{self, control, mode, status};
-use spu_sim::profile::NAMES;
+use spu_sim::profile::CELL_NAMES;
 use spu_sim::{Analog, Dispatch, Fpga, LANES, Profile};
 
 mod common;
@@ -74,7 +74,7 @@ fn raw_decimated_and_moments_agree() {
 
 #[test]
 fn stalls_and_pieces_change_nothing() {
-    for profile in NAMES {
+    for profile in CELL_NAMES {
         let run =
             |quantum| stream(&mut fpga(profile, 5, Dispatch::detect()), profile, 3, 9_000, quantum);
         let whole = run(u64::MAX);
@@ -149,7 +149,7 @@ fn every_instruction_set_and_both_recursions_give_the_same_codes() {
         drain(&mut board, &common::format(&profile), &mut codes);
         (codes, moments(&mut board))
     };
-    for profile in NAMES {
+    for profile in CELL_NAMES {
         for dense in [false, true] {
             let fast = instructions(profile, dense, Dispatch::detect());
             assert_eq!(instructions(profile, dense, Dispatch::scalar()), fast, "{profile}");
@@ -163,7 +163,7 @@ fn every_instruction_set_and_both_recursions_give_the_same_codes() {
 
 #[test]
 fn the_pattern_is_what_the_register_map_says() {
-    for profile in NAMES {
+    for profile in CELL_NAMES {
         let mut board = fpga(profile, 3, Dispatch::detect());
         let shipped = Profile::named(profile).unwrap();
         let bits = u32::from(shipped.adc_bits());

@@ -32,6 +32,8 @@ local OPCODES = {
     [0x0062] = "UpdateFinish",
     [0x0063] = "UpdateStatus",
     [0x0064] = "UpdateConfirm",
+    [0x0070] = "BulkWrite",
+    [0x0071] = "BulkRead",
 }
 local ERRORS = {
     [1] = "UnknownOpcode",
@@ -120,6 +122,8 @@ f.new_session = ProtoField.uint32("spu.new_session", "Session opened", base.HEX)
 f.firmware = ProtoField.string("spu.firmware", "Firmware")
 f.level = ProtoField.uint32("spu.level", "Level")
 f.address = ProtoField.uint16("spu.address", "Register address", base.HEX)
+f.region = ProtoField.uint16("spu.region", "Bulk region")
+f.first = ProtoField.uint32("spu.first", "First word")
 f.count = ProtoField.uint32("spu.count", "Count")
 f.word = ProtoField.uint32("spu.word", "Word", base.HEX)
 f.data = ProtoField.bytes("spu.data", "Data")
@@ -308,6 +312,13 @@ local function regs(r)
     words(r)
 end
 
+local function bulk(r)
+    r.take(f.region, 2)
+    r.take(f.count, 2)
+    r.take(f.first, 4)
+    words(r)
+end
+
 local function stream(r, tree)
     r.take(f.block, 8)
     r.take(f.first_frame, 8)
@@ -378,6 +389,8 @@ local requests = {
     end,
     UpdateStatus = select,
     UpdateConfirm = select,
+    BulkWrite = bulk,
+    BulkRead = bulk,
     Ping = data,
     ReadRegs = regs,
     WriteRegs = regs,
@@ -410,6 +423,7 @@ local answers = {
     Info = info,
     Ping = data,
     ReadRegs = words,
+    BulkRead = words,
     Load = load,
     AcquireStatus = status,
     Cancel = status,

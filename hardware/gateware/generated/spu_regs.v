@@ -65,6 +65,11 @@ module spu_regs #(
     input  wire [31:0] stream_frames_per_s,
     input  wire [31:0] storage_lsb_farad,
     output reg  [127:0] scratch,
+    input  wire [31:0] array_rows_max,
+    input  wire [31:0] array_columns_max,
+    input  wire [7:0] array_bits_code_bits,
+    input  wire [7:0] array_bits_damping_bits,
+    input  wire [31:0] node_farad,
     output reg  control_start,
     output reg  control_abort,
     output reg  control_apply,
@@ -72,6 +77,7 @@ module spu_regs #(
     output reg  control_discharge,
     output reg  control_fifo_clear,
     output reg  control_soft_reset,
+    output reg  control_initialise,
     output reg  mode_stream,
     output reg  mode_moments,
     output reg  mode_realtime,
@@ -79,6 +85,14 @@ module spu_regs #(
     output reg  [31:0] settle,
     output reg  [31:0] decimation,
     output reg  [31:0] count,
+    output reg  [31:0] array_rows,
+    output reg  [31:0] array_columns,
+    output reg  [31:0] array_damping,
+    output reg  [3:0] array_range_input,
+    output reg  [3:0] array_range_noise,
+    output reg  [31:0] array_noise_gain,
+    output reg  [23:0] bulk_page_page,
+    output reg  [7:0] bulk_page_region,
     input  wire [2:0] status_state,
     input  wire status_stalled,
     input  wire status_overrun,
@@ -231,7 +245,7 @@ module spu_regs #(
     assign region[12] = aligned && addr[15:14] == 2'h1;
     assign fifo_re = re && region[12];
 
-    // Reserved: bulk data of later kinds.
+    // Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low.
     assign bulk_index = addr[14:2];
     localparam [31:0] BULK_LEN = 7936;
     assign region[13] = aligned && addr[15:15] == 1'h1 && {19'd0, bulk_index} < BULK_LEN;
@@ -250,6 +264,7 @@ module spu_regs #(
             control_discharge <= 1'h0;
             control_fifo_clear <= 1'h0;
             control_soft_reset <= 1'h0;
+            control_initialise <= 1'h0;
             mode_stream <= 1'h0;
             mode_moments <= 1'h0;
             mode_realtime <= 1'h0;
@@ -257,6 +272,14 @@ module spu_regs #(
             settle <= 32'h0;
             decimation <= 32'h0;
             count <= 32'h0;
+            array_rows <= 32'h0;
+            array_columns <= 32'h0;
+            array_damping <= 32'h0;
+            array_range_input <= 4'h0;
+            array_range_noise <= 4'h0;
+            array_noise_gain <= 32'h0;
+            bulk_page_page <= 24'h0;
+            bulk_page_region <= 8'h0;
         end else begin
             control_start <= 1'b0;
             control_abort <= 1'b0;
@@ -265,6 +288,7 @@ module spu_regs #(
             control_discharge <= 1'b0;
             control_fifo_clear <= 1'b0;
             control_soft_reset <= 1'b0;
+            control_initialise <= 1'b0;
             if (we) begin
                 case (addr)
                     16'h0028: calibration_id_lo <= wdata;
@@ -281,6 +305,7 @@ module spu_regs #(
                         control_discharge <= wdata[4];
                         control_fifo_clear <= wdata[5];
                         control_soft_reset <= wdata[6];
+                        control_initialise <= wdata[7];
                     end
                     16'h0104: begin
                         mode_stream <= wdata[0];
@@ -291,6 +316,18 @@ module spu_regs #(
                     16'h0108: settle <= wdata;
                     16'h010C: decimation <= wdata;
                     16'h0110: count <= wdata;
+                    16'h0120: array_rows <= wdata;
+                    16'h0124: array_columns <= wdata;
+                    16'h0128: array_damping <= wdata;
+                    16'h012C: begin
+                        array_range_input <= wdata[3:0];
+                        array_range_noise <= wdata[11:8];
+                    end
+                    16'h0130: array_noise_gain <= wdata;
+                    16'h0134: begin
+                        bulk_page_page <= wdata[23:0];
+                        bulk_page_region <= wdata[31:24];
+                    end
                     default: ;
                 endcase
             end
@@ -302,7 +339,7 @@ module spu_regs #(
     always @* begin
         case (addr)
             16'h0000: word = 32'h53505546;
-            16'h0004: word = 32'h00010001;
+            16'h0004: word = 32'h00010002;
             16'h0008: word = gateware_id;
             16'h000C: word = {board_cells, board_kind};
             16'h0010: word = {banks_storage_bits, 7'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
@@ -336,10 +373,20 @@ module spu_regs #(
             16'h0084: word = scratch[32 +: 32];
             16'h0088: word = scratch[64 +: 32];
             16'h008C: word = scratch[96 +: 32];
+            16'h00A0: word = array_rows_max;
+            16'h00A4: word = array_columns_max;
+            16'h00A8: word = {16'd0, array_bits_damping_bits, array_bits_code_bits};
+            16'h00AC: word = node_farad;
             16'h0104: word = {28'd0, mode_pattern, mode_realtime, mode_moments, mode_stream};
             16'h0108: word = settle;
             16'h010C: word = decimation;
             16'h0110: word = count;
+            16'h0120: word = array_rows;
+            16'h0124: word = array_columns;
+            16'h0128: word = array_damping;
+            16'h012C: word = {20'd0, array_range_noise, 4'd0, array_range_input};
+            16'h0130: word = array_noise_gain;
+            16'h0134: word = {bulk_page_region, bulk_page_page};
             16'h0180: word = {21'd0, status_fifo_empty, status_overrun, status_stalled, 5'd0, status_state};
             16'h0184: word = fifo_frames;
             16'h0188: word = kept;

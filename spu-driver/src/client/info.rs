@@ -50,10 +50,13 @@ fn faults(raw: &InfoReply) -> Vec<String> {
         format!("{} couplings for {cells} cells", raw.couplings)
     });
     let rc = raw.kind == BoardKind::Rc as u16;
+    let factored = raw.kind == BoardKind::Factored as u16;
+    // Factored boards have arrays in place of banks.
+    let banks = if factored { 0..=0 } else { 1..=15 };
     for (name, bits, range) in [
         ("storage", raw.storage_bits, if rc { 1..=15 } else { 0..=0 }),
-        ("self-term", raw.self_bits, 1..=15),
-        ("coupling", raw.coupling_bits, 1..=15),
+        ("self-term", raw.self_bits, banks.clone()),
+        ("coupling", raw.coupling_bits, banks),
         ("DAC", raw.dac_bits, 2..=16),
         ("ADC", raw.adc_bits, 2..=16),
     ] {
@@ -81,9 +84,10 @@ fn faults(raw: &InfoReply) -> Vec<String> {
     ] {
         check(value.is_finite() && value > 0.0, &|| format!("{name} {value}"));
     }
-    // RC boards have no inductors.
+    // RC and factored boards have no inductors.
     check(
-        raw.l_henry.is_finite() && if rc { raw.l_henry == 0.0 } else { raw.l_henry > 0.0 },
+        raw.l_henry.is_finite()
+            && if rc || factored { raw.l_henry == 0.0 } else { raw.l_henry > 0.0 },
         &|| format!("inductance {}", raw.l_henry),
     );
     for (name, value) in [

@@ -14,6 +14,14 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::Unsupported`] with every reason why this board cannot hold it.
 pub(super) fn to_view(program: &Program, info: &BoardInfo) -> Result<LoadView, Error> {
+    if info.kind() == BoardKind::Factored {
+        return Err(Error::Unsupported {
+            reasons: vec![format!(
+                "profile {} has arrays in place of banks; program them by spu_driver::factored",
+                info.profile
+            )],
+        });
+    }
     let mut reasons = length_faults(program, info);
     if reasons.is_empty() {
         reasons = range_faults(program, info);

@@ -2,6 +2,7 @@
 
 mod acquire;
 mod blocks;
+mod bulk;
 mod credit;
 mod info;
 mod load;
@@ -18,12 +19,14 @@ use std::num::NonZeroU64;
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::MAX_REPLY;
 use spu_protocol::opcode::Opcode;
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::{
     HelloReply, InfoReply, LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest,
     Writer, exact,
 };
 use spu_protocol::regs::{self, mcu_control};
 
+use crate::bulk::Bulk;
 use crate::device::{
     AcquirePlan, Applied, BoardInfo, CancelHandle, Deadline, Device, Program, Report, ResetLevel,
     SelfTestReport, Sink,
@@ -307,6 +310,19 @@ impl<L: Link> Device for Client<L> {
 
     fn updates(&mut self) -> Result<&mut dyn Updates, Error> {
         Ok(self)
+    }
+
+    fn bulk(&mut self) -> Result<&mut dyn Bulk, Error> {
+        if self.info.kind() == BoardKind::Factored {
+            return Ok(self);
+        }
+        Err(Error::Unsupported {
+            reasons: vec![format!(
+                "profile {} has no bulk memory: it is not a factored board; use one, such as \
+                 sim:profile=rc-factored",
+                self.info.profile
+            )],
+        })
     }
 }
 

@@ -418,5 +418,7 @@ fn name(opcode: Opcode) -> &'static str {
         Opcode::UpdateFinish => "verifying an image",
         Opcode::UpdateStatus => "reading the slots' state",
         Opcode::UpdateConfirm => "confirming an image",
+        Opcode::BulkWrite => "writing the array",
+        Opcode::BulkRead => "reading the array",
     }
 }

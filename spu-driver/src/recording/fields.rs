@@ -318,6 +318,12 @@ impl Walk<'_> {
                 self.octets("data");
             }
             Opcode::UpdateStatus | Opcode::UpdateConfirm => self.image_kind::<4>()?,
+            Opcode::BulkWrite | Opcode::BulkRead => {
+                self.u16("region")?;
+                self.u16("count")?;
+                self.u32("first")?;
+                self.words()?;
+            }
             _ => {}
         }
         Some(())
@@ -337,7 +343,7 @@ impl Walk<'_> {
             }
             Opcode::Info => self.info()?,
             Opcode::Ping => self.octets("data"),
-            Opcode::ReadRegs => self.words()?,
+            Opcode::ReadRegs | Opcode::BulkRead => self.words()?,
             Opcode::Load => self.load()?,
             Opcode::AcquireStatus | Opcode::Cancel | Opcode::AcquireDone => self.status()?,
             Opcode::StreamBlock => {

@@ -4,11 +4,13 @@
 use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 
 pub mod acquire;
+pub mod bulk;
 pub mod info;
 pub mod load;
 pub mod update;
 
 pub use acquire::{AcquireRequest, AcquireStatus, CreditRequest, StatusView, StreamHeader};
+pub use bulk::BulkRequest;
 pub use info::InfoReply;
 pub use load::{LoadHeader, LoadView};
 pub use update::{

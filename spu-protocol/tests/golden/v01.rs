@@ -12,12 +12,14 @@ use spu_protocol::header::{Header, Kind};
 use spu_protocol::image::{BoardId, FpgaId, ImageHeader, ImageKind};
 use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::acquire::State;
+use spu_protocol::payload::bulk::Region;
 use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::update::{SlotState, UpdateState};
 use spu_protocol::payload::{
-    AcquireRequest, AcquireStatus, CreditRequest, ErrorReply, HelloReply, HelloRequest, InfoReply,
-    LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest, SlotStatus, StatusView,
-    StreamHeader, UpdateBegin, UpdateProgress, UpdateSelect, UpdateStatus, UpdateWrite, Writer,
+    AcquireRequest, AcquireStatus, BulkRequest, CreditRequest, ErrorReply, HelloReply,
+    HelloRequest, InfoReply, LoadView, RegsRequest, ResetRequest, SelfTestReply, SelfTestRequest,
+    SlotStatus, StatusView, StreamHeader, UpdateBegin, UpdateProgress, UpdateSelect, UpdateStatus,
+    UpdateWrite, Writer,
 };
 
 const SESSION: u32 = 0x5e55_1011;
@@ -111,6 +113,8 @@ fn numbers_of_operations() {
         (0x0062, Opcode::UpdateFinish),
         (0x0063, Opcode::UpdateStatus),
         (0x0064, Opcode::UpdateConfirm),
+        (0x0070, Opcode::BulkWrite),
+        (0x0071, Opcode::BulkRead),
     ];
     for (number, opcode) in numbers {
         assert_eq!(opcode as u16, number);
@@ -734,6 +738,35 @@ fn update_begin_write_finish() {
     for opcode in [Opcode::UpdateBegin, Opcode::UpdateWrite, Opcode::UpdateFinish] {
         message(Kind::Reply, opcode, bytes_of(&progress), "02 00 12 00 11 12 13 14 21 22 23 24");
     }
+}
+
+#[test]
+fn bulk_memory() {
+    for (number, region) in [
+        (0, Region::J),
+        (1, Region::H),
+        (2, Region::Jt),
+        (3, Region::Input),
+        (4, Region::Initial),
+        (5, Region::State),
+    ] {
+        assert_eq!((region as u16, Region::from_u16(number)), (number, Some(region)));
+    }
+    let request = BulkRequest { region: 2, count: 2, first: 0x0403_0201 };
+    let words = hex("11 12 13 14 21 22 23 24");
+    message(
+        Kind::Request,
+        Opcode::BulkWrite,
+        &[bytes_of(&request), &words].concat(),
+        "02 00 02 00 01 02 03 04 11 12 13 14 21 22 23 24",
+    );
+    message(Kind::Reply, Opcode::BulkWrite, &[], "");
+    message(Kind::Request, Opcode::BulkRead, bytes_of(&request), "02 00 02 00 01 02 03 04");
+    message(Kind::Reply, Opcode::BulkRead, &words, "11 12 13 14 21 22 23 24");
+    let sizes = (BulkRequest::MAX_WRITE, BulkRequest::MAX_READ, BulkRequest::PAGE_WORDS);
+    assert_eq!(sizes, (1022, 256, 4096));
+    // Rows are padded to whole words.
+    assert_eq!([Region::J, Region::H, Region::State].map(|r| r.words(3, 5)), [9, 6, 3]);
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub(crate) fn capacitance(kind: Kind, parts: &Parts, codes: &BankCodes, cells: u
         Kind::Rlc => {
             network(parts, codes, cells, |i, own| (parts.stray_farad[i] + own).max(MIN_SELF_FARAD))
         }
-        Kind::Rc => Matrix::from_fn(cells, cells, |i, j| {
+        // A factored board has no cells: what stands here is never made from it.
+        Kind::Rc | Kind::Factored => Matrix::from_fn(cells, cells, |i, j| {
             let storage = bank(&parts.storage_elements[i], codes.storage_codes[i]);
             if i == j { (parts.stray_farad[i] + storage).max(MIN_SELF_FARAD) } else { 0.0 }
         }),
@@ -140,7 +141,7 @@ impl Circuit {
                 let (scaled, coupling) = (over(&parts.r_ohm), over(&root));
                 (scaled, root, coupling)
             }
-            Kind::Rc => {
+            Kind::Rc | Kind::Factored => {
                 let scaled = k_inverse.times(&conductance(parts, codes, cells));
                 (scaled, vec![1.0; cells], Matrix::zeros(cells, cells))
             }

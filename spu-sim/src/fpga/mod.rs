@@ -8,7 +8,9 @@ mod spi;
 
 use spu_protocol::code::{AdcCode, full_scale_code};
 use spu_protocol::packing::FrameFormat;
-use spu_protocol::regs::{self, Access, control, mode, status};
+use spu_protocol::payload::BulkRequest;
+use spu_protocol::payload::bulk::Region;
+use spu_protocol::regs::{self, Access, bulk_page, control, mode, status};
 
 pub use registers::GATEWARE_ID;
 pub use spi::SimSpi;
@@ -135,6 +137,9 @@ impl<C: Converters> Fpga<C> {
 
     /// Reads the register at a byte address; 0 outside the board's map.
     pub fn read(&mut self, address: u16) -> u32 {
+        if let Some((region, word)) = self.bulk(address) {
+            return self.converters.read_bulk(region, word);
+        }
         let Some((register, index)) = regs::find(address) else { return 0 };
         if index >= register.len(self.registers.cells()) {
             return 0;
@@ -172,6 +177,9 @@ impl<C: Converters> Fpga<C> {
     /// Writes the register at a byte address; nothing happens outside the board's map or where it
     /// cannot be written.
     pub fn write(&mut self, address: u16, value: u32) {
+        if let Some((region, word)) = self.bulk(address) {
+            return self.converters.write_bulk(region, word, value);
+        }
         let Some((register, index)) = regs::find(address) else { return };
         if index >= register.len(self.registers.cells()) {
             return;
@@ -180,7 +188,26 @@ impl<C: Converters> Fpga<C> {
             self.command(value);
         } else if register.access == Access::Rw {
             self.registers.write(register, index, value);
+            if matches!(address, regs::ARRAY_ROWS | regs::ARRAY_COLUMNS) {
+                let [rows, columns] = [regs::ARRAY_ROWS, regs::ARRAY_COLUMNS]
+                    .map(|address| self.registers.stored(address) as usize);
+                self.converters.resize_array(rows, columns);
+            }
         }
+    }
+
+    /// What of the bulk memory a byte address in its window is.
+    fn bulk(&self, address: u16) -> Option<(Region, usize)> {
+        let octets = address.checked_sub(regs::BULK)?;
+        let within = u32::from(octets) / 4;
+        if within >= BulkRequest::PAGE_WORDS {
+            return None;
+        }
+        let page = self.registers.stored(regs::BULK_PAGE);
+        let region = page >> bulk_page::REGION_SHIFT & bulk_page::REGION_MASK;
+        let first = (page >> bulk_page::PAGE_SHIFT & bulk_page::PAGE_MASK) as usize;
+        let word = first * BulkRequest::PAGE_WORDS as usize + within as usize;
+        Some((Region::from_u16(region as u16)?, word))
     }
 
     /// Takes octets of the capture memory; beyond what is there they are 0.
@@ -257,6 +284,7 @@ impl<C: Converters> Fpga<C> {
         let set = |bit: u32| bits & bit != 0;
         if set(control::SOFT_RESET) {
             self.registers.reset();
+            self.converters.resize_array(0, 0);
             self.sequencer = Sequencer::new();
             self.capture.clear();
         }
@@ -265,13 +293,19 @@ impl<C: Converters> Fpga<C> {
         }
         if set(control::APPLY) {
             self.converters.set_banks(&self.registers.bank_codes());
+            self.converters.set_array(&self.registers.array_controls());
             self.noise.drive(&self.registers.gains(), &self.registers.biases());
         }
         if set(control::RESEED) {
-            self.noise.seed(&self.registers.seeds());
+            let seeds = self.registers.seeds();
+            self.noise.seed(&seeds);
+            self.converters.seed_array(&seeds[0]);
         }
         if set(control::DISCHARGE) {
             self.converters.discharge();
+        }
+        if set(control::INITIALISE) {
+            self.converters.initialise_array();
         }
         if set(control::FIFO_CLEAR) {
             self.capture.clear();

@@ -3,12 +3,15 @@
 use spu_protocol::code::{CouplingCode, DacCode, GainCode, full_scale_code};
 use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::load::{MAX_COUPLINGS, SeedWords};
-use spu_protocol::regs::{self, Access, Register, banks, board, converters};
+use spu_protocol::regs::{
+    self, Access, Register, array_bits, array_range, banks, board, converters,
+};
 
 use crate::LANES;
 use crate::analog::BankCodes;
+use crate::converters::ArrayControls;
 use crate::noise::RMS;
-use crate::profile::{Kind, Profile};
+use crate::profile::{ArrayParts, Kind, Profile};
 
 /// Identity of the simulator in place of a gateware's build: ASCII `SIM1`.
 pub const GATEWARE_ID: u32 = 0x5349_4D31;
@@ -74,6 +77,15 @@ impl Registers {
             address if address == regs::storage(0) && profile.storage_bits() > 0 => {
                 value.min(u32::from(bank_limit(profile.storage_bits()).cast_unsigned()))
             }
+            regs::ARRAY_ROWS | regs::ARRAY_COLUMNS | regs::ARRAY_DAMPING => {
+                let most = profile.array.as_ref().map_or(0, |array| match register.address {
+                    regs::ARRAY_ROWS => array.rows.value,
+                    regs::ARRAY_COLUMNS => array.columns.value,
+                    _ => array.damping_top(),
+                });
+                value.min(most)
+            }
+            regs::ARRAY_NOISE_GAIN => value.min(u32::from(u16::MAX)),
             address if address == regs::noise_gain(0) => value.min(u32::from(u16::MAX)),
             address if address == regs::bias(0) => {
                 signed(value, full_scale_code(profile.dac_bits()))
@@ -105,6 +117,7 @@ impl Registers {
                 let kind = match profile.kind {
                     Kind::Rlc => BoardKind::Rlc,
                     Kind::Rc => BoardKind::Rc,
+                    Kind::Factored => BoardKind::Factored,
                 };
                 (kind as u32) << board::KIND_SHIFT | profile.cells.value << board::CELLS_SHIFT
             }
@@ -129,13 +142,30 @@ impl Registers {
             regs::NOISE_RMS => real(RMS),
             regs::R_OHM => real(profile.cell.r.value),
             regs::L_HENRY => real(profile.cell.l.as_ref().map_or(0.0, |l| l.value)),
-            regs::SELF_LSB_FARAD => real(profile.banks.self_lsb.value),
-            regs::COUPLING_LSB_FARAD => real(profile.banks.coupling_lsb.value),
+            regs::SELF_LSB_FARAD => {
+                real(profile.array.as_ref().map_or(profile.banks.self_lsb.value, ArrayParts::lsb))
+            }
+            regs::COUPLING_LSB_FARAD => {
+                let banks = profile.banks.coupling_lsb.value;
+                real(profile.array.as_ref().map_or(banks, ArrayParts::damping_lsb))
+            }
             regs::STRAY_FARAD => real(profile.cell.stray.value),
             regs::DAC_LSB_AMPERE => real(profile.dac_lsb_ampere()),
             regs::ADC_LSB_VOLT => real(profile.adc_lsb_volt()),
             regs::DRIVE_SPREAD => real(profile.drive.full_scale.spread),
-            regs::BANK_SPREAD => real(profile.banks.self_lsb.spread),
+            regs::BANK_SPREAD => {
+                let banks = profile.banks.self_lsb.spread;
+                real(profile.array.as_ref().map_or(banks, |array| array.element.spread))
+            }
+            regs::ARRAY_ROWS_MAX => profile.array.as_ref().map_or(0, |array| array.rows.value),
+            regs::ARRAY_COLUMNS_MAX => {
+                profile.array.as_ref().map_or(0, |array| array.columns.value)
+            }
+            regs::ARRAY_BITS => profile.array.as_ref().map_or(0, |array| {
+                array.bits.value << array_bits::CODE_BITS_SHIFT
+                    | array.damping_bits.value << array_bits::DAMPING_BITS_SHIFT
+            }),
+            regs::NODE_FARAD => real(profile.array.as_ref().map_or(0.0, |array| array.node.value)),
             regs::ADC_GAIN_SPREAD => real(profile.adc.full_scale.spread),
             regs::R_SPREAD => real(profile.cell.r.spread),
             regs::L_SPREAD => real(profile.cell.l.as_ref().map_or(0.0, |l| l.spread)),
@@ -167,6 +197,17 @@ impl Registers {
             codes.coupling_codes[pair] = code(regs::coupling_bank(pair));
         }
         codes
+    }
+
+    /// What of a factored array is in registers, as written.
+    pub(crate) fn array_controls(&self) -> ArrayControls {
+        let range = self.stored(regs::ARRAY_RANGE);
+        ArrayControls {
+            damping: self.stored(regs::ARRAY_DAMPING),
+            input_range: (range >> array_range::INPUT_SHIFT & array_range::INPUT_MASK) as u8,
+            noise_range: (range >> array_range::NOISE_SHIFT & array_range::NOISE_MASK) as u8,
+            noise_gain: GainCode(self.stored(regs::ARRAY_NOISE_GAIN) as u16),
+        }
     }
 
     /// Noise gains as written.

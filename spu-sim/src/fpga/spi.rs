@@ -7,8 +7,9 @@ use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use spu_protocol::regs;
 
 use crate::analog::Analog;
+use crate::array::Array;
 use crate::board::SimConfig;
-use crate::converters::Converters;
+use crate::converters::{AnyAnalog, Converters};
 use crate::dispatch::Dispatch;
 use crate::error::SimError;
 use crate::fault::Fault;
@@ -64,7 +65,7 @@ impl<C: Converters> SimSpi<C> {
     }
 }
 
-impl SimSpi<Analog> {
+impl SimSpi<AnyAnalog> {
     /// The FPGA and the cells of this board, after power-up.
     ///
     /// # Errors
@@ -75,7 +76,13 @@ impl SimSpi<Analog> {
         quantum: NonZeroU32,
     ) -> Result<Self, SimError> {
         let profile = config.profile.clone().without(&config.without);
-        let analog = Analog::new(profile.clone(), config.seed, config.copy, dispatch);
+        let (seed, copy) = (config.seed, config.copy);
+        let analog = match &profile.array {
+            Some(parts) => {
+                AnyAnalog::Array(Box::new(Array::new(&profile, parts, seed, copy, dispatch)))
+            }
+            None => AnyAnalog::Cells(Box::new(Analog::new(profile.clone(), seed, copy, dispatch))),
+        };
         Ok(Self::new(Fpga::new(&profile, config.serial(), analog, dispatch)?, quantum))
     }
 

@@ -11,6 +11,7 @@
 //! (arXiv 2405.13817, with x₀ known exactly). Time is in units of τ, the time constant of a cell
 //! whose conductance is 1. [`conformance`] tests any backend against this law.
 
+mod array;
 mod board;
 mod check;
 pub mod conformance;
@@ -23,12 +24,15 @@ mod relax;
 
 use std::{error::Error, time::Duration};
 
+pub use array::Array;
 pub use board::RcBoard;
 pub use digital::{Cg, Cholesky, Woodbury};
 pub use euler::Euler;
 pub use exact::ExactLaw;
 pub use krylov::Krylov;
 pub use relax::{DigitalRelaxer, Relaxation, Relaxed, Relaxer};
+
+use spu_driver::factored::PaperTime;
 
 use crate::curvature::Curvature;
 
@@ -67,6 +71,9 @@ pub struct Phases {
     pub evolve: Duration,
     /// Reading the device.
     pub read: Duration,
+    /// What the paper's hardware would take for it, by the paper's model: not measured. Of factored
+    /// arrays only.
+    pub paper: PaperTime,
 }
 
 impl Phases {
@@ -76,6 +83,8 @@ impl Phases {
         self.program += other.program;
         self.evolve += other.evolve;
         self.read += other.read;
+        self.paper.upload += other.paper.upload;
+        self.paper.analog += other.paper.analog;
     }
 }
 

@@ -13,8 +13,8 @@ use spu_driver::invert::Progress as _;
 use spu_driver::rc::RcCalibrateOptions;
 use spu_driver::{CancelHandle, Error};
 use tngd::backend::{
-    BackendError, Cg, DigitalRelaxer, Euler, ExactLaw, Krylov, NaturalGradient, Phases, RcBoard,
-    Relaxer, Woodbury,
+    Array, BackendError, Cg, DigitalRelaxer, Euler, ExactLaw, Krylov, NaturalGradient, Phases,
+    RcBoard, Relaxer, Woodbury,
 };
 use tngd::curvature::Damping;
 use tngd::data::{Examples, Mnist};
@@ -146,7 +146,9 @@ impl Method {
 pub(crate) enum BackendName {
     /// The cells of an RC board, by Lanczos vectors of the host
     Board,
-    /// Digital: the same with cells that are computed
+    /// The factored array of N nodes (profile rc-factored)
+    Array,
+    /// Digital: the cells of an RC board, computed
     Krylov,
     /// Digital: the law of an ideal array of N cells
     ExactLaw,
@@ -168,7 +170,7 @@ impl Train {
                 "a batch of 0 examples has no gradient; give --batch 1 or more",
             ));
         }
-        if self.fallback == Some(BackendName::Board) {
+        if matches!(self.fallback, Some(BackendName::Board | BackendName::Array)) {
             return Err(Failure::usage("a fallback is a digital backend, not the board itself"));
         }
         let (examples, judged) = self.read()?;
@@ -347,6 +349,7 @@ impl Train {
                 let board = RcBoard::calibrate(device, &RcCalibrateOptions::default())?;
                 krylov(Box::new(board))
             }
+            BackendName::Array => Ok(Box::new(Array::new(self.device.open()?)?)),
             BackendName::Krylov => krylov(Box::new(DigitalRelaxer::new(self.cells))),
             BackendName::ExactLaw => Ok(Box::new(ExactLaw::default())),
             BackendName::Euler => Ok(Box::new(Euler::default())),

@@ -40,6 +40,16 @@ pub(crate) struct Seconds {
     evolve: f64,
     /// Reading it.
     read: f64,
+    /// Of a factored array: what the paper's hardware would take, by its model (not measured).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paper: Option<Paper>,
+}
+
+/// Modelled time of arXiv 2405.13817, appendix C, in seconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Paper {
+    upload: f64,
+    analog: f64,
 }
 
 impl Seconds {
@@ -49,6 +59,10 @@ impl Seconds {
             program: phases.program.as_secs_f64(),
             evolve: phases.evolve.as_secs_f64(),
             read: phases.read.as_secs_f64(),
+            paper: (!phases.paper.upload.is_zero()).then(|| Paper {
+                upload: phases.paper.upload.as_secs_f64(),
+                analog: phases.paper.analog.as_secs_f64(),
+            }),
         }
     }
 
@@ -111,7 +125,7 @@ impl Answer for TrainAnswer {
             ),
         ];
         if self.phases.total() > 0.0 {
-            let Seconds { factors, program, evolve, read } = self.phases;
+            let Seconds { factors, program, evolve, read, paper } = self.phases;
             let rest = (self.training_s - self.phases.total()).max(0.0);
             all.push((
                 "of which",
@@ -124,6 +138,17 @@ impl Answer for TrainAnswer {
                     duration(read)
                 ),
             ));
+            if let Some(Paper { upload, analog }) = paper {
+                all.push((
+                    "paper's model",
+                    format!(
+                        "upload {}, analog {} for all steps (arXiv 2405.13817, appendix C: 16 bits, 50 Gb/s, \
+                         RC = 1 us; not measured)",
+                        duration(upload),
+                        duration(analog)
+                    ),
+                ));
+            }
         }
         if let Some(step) = self.fell_back_at {
             all.push(("fell back", format!("at step {step}: digital from there on")));
