@@ -211,14 +211,14 @@ pub enum BackendError {
     /// δt is no time step.
     #[error("time step δt = {0} is not above 0 and finite: give one, such as 0.1 (in units of τ)")]
     TimeStep(f64),
-    /// Euler–Maruyama would blow up.
+    /// Euler–Maruyama would blow up, or it cannot be ruled out.
     #[error(
-        "Euler–Maruyama is unstable: δt λ_max = {dt} × {largest} >= 2; take δt below {limit:.3}, or use exact-law, which has no step"
+        "Euler–Maruyama may be unstable: δt λ_max = {dt} × {largest} >= 2; take δt below {limit:.3}, or use exact-law, which has no step"
     )]
     Unstable {
         /// δt.
         dt: f64,
-        /// Largest eigenvalue of G + λI, as estimated by Lanczos from below.
+        /// Bound of the largest eigenvalue of G + λI.
         largest: f64,
         /// 2 / `λ_max`.
         limit: f64,

@@ -336,3 +336,31 @@ fn senseless_settings_are_refused() {
     let undamped = Settings { damping: Damping::Constant(0.0), ..good };
     assert!(matches!(tngd(undamped), Err(OptimError::Damping(_))));
 }
+
+/// A gradient that is finite, and a step that is not.
+#[test]
+fn a_step_that_fails_changes_nothing() {
+    let descent = |rule, rate| Descent::new(2, rule, Schedule::constant(rate)).unwrap();
+    let momentum = Rule::Sgd { momentum: 0.9 };
+    for (rule, rate, direction, fault) in [
+        (momentum, 3e38, [1.0, 2.0], "a parameter"),
+        (Rule::ADAM, 3e38, [1.0, 2.0], "a parameter"),
+        // Its square overflows: the parameter would never move again.
+        (Rule::ADAM, 0.1, [1.0, 1e30], "a moment"),
+    ] {
+        let mut descent = descent(rule, rate);
+        let mut theta = [0.0, 0.0];
+        descent.apply(&mut theta, &[1.0, 1.0]).unwrap();
+        let (before, at) = (descent.clone(), theta);
+        let error = descent.apply(&mut theta, &direction).unwrap_err();
+        assert!(matches!(error, OptimError::NotFinite { step: 1, what } if what == fault), "{error}");
+        assert_eq!((&descent, theta), (&before, at), "{rule:?} {direction:?}");
+    }
+    // And through an optimizer: the device's state, the damping and θ stay too.
+    let (model, c) = (Quadratic::new(), [1.0, -2.0]);
+    let mut tngd = Tngd::new(exact(), Settings::default(), descent(momentum, 3e38)).unwrap();
+    let (before, mut theta) = (tngd.state().clone(), [5.0, 7.0]);
+    let error = tngd.step(&model, &mut theta, &c).unwrap_err();
+    assert!(matches!(error, OptimError::NotFinite { what: "a parameter", .. }), "{error}");
+    assert_eq!((tngd.state(), theta), (&before, [5.0, 7.0]));
+}
