@@ -133,6 +133,12 @@ impl NaturalGradient for Euler {
         check::result(&x)?;
         state.copy_from_slice(&x);
         let phases = Phases { factors, evolve: begin.elapsed(), ..Phases::default() };
-        Ok(Report { label: self.label(), products: products + steps, iterations: steps, phases })
+        Ok(Report {
+            label: self.label(),
+            products: products + steps,
+            iterations: steps,
+            phases,
+            statistical_error: None,
+        })
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OptimError, Optimizer, Step, bits, setting};
+use super::{OptimError, Optimizer, Step, setting};
 use crate::{
+    bits,
     linalg::{finite, norm},
     model::Model,
 };
