@@ -150,8 +150,7 @@ impl<'a> Form<'a> {
                 )));
             }
         }
-        solution.error_bound =
-            a.condition() * solution.residuals.last().copied().unwrap_or(0.0);
+        solution.error_bound = a.condition() * solution.residuals.last().copied().unwrap_or(0.0);
         solution.flops = flops;
         Ok(solution)
     }
@@ -234,8 +233,7 @@ pub fn invert_by_mean(
             unit[j] = 1.0;
             let column = form.solve(device, relaxer, &unit, tolerance, options)?;
             inverse.column_mut(j).assign(&Array1::from(column.x));
-            result.residual =
-                result.residual.max(column.residuals.last().copied().unwrap_or(0.0));
+            result.residual = result.residual.max(column.residuals.last().copied().unwrap_or(0.0));
             result.ticks += column.ticks;
             result.runs += column.runs;
             result.phases.add(&column.phases);

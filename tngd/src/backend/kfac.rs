@@ -142,10 +142,8 @@ impl Layer {
     fn damping(&self, lambda: f64, averages: &[f32]) -> (f64, f64) {
         let mut parts = Parts(averages);
         let mut mean = |blocks: &[Range<usize>], rows: usize| {
-            let trace: f64 = blocks
-                .iter()
-                .map(|rows| trace(parts.next(rows.len()), rows.len()))
-                .sum();
+            let trace: f64 =
+                blocks.iter().map(|rows| trace(parts.next(rows.len()), rows.len())).sum();
             trace / rows as f64
         };
         let a = mean(&self.a, self.factor.width);
@@ -247,8 +245,9 @@ impl Kfac {
                 let entry = |i: usize, j: usize| f64::from(part[i * n + j]);
                 let block =
                     Array2::from_shape_fn((n, n), |(i, j)| 0.5 * (entry(i, j) + entry(j, i)));
-                let block = SpdMatrix::new(&block, damping)
-                    .map_err(|_| BackendError::NotPositiveDefinite { damping: evolution.damping })?;
+                let block = SpdMatrix::new(&block, damping).map_err(|_| {
+                    BackendError::NotPositiveDefinite { damping: evolution.damping }
+                })?;
                 phases.factors += begun.elapsed();
                 // Noise of its own for every block.
                 seed = seed.wrapping_add(0xD1B5_4A32_D192_ED03);
@@ -272,11 +271,7 @@ impl Kfac {
 impl NaturalGradient for Kfac {
     fn label(&self) -> String {
         let label = self.inverter.label();
-        if self.is_device() {
-            format!("kfac on {label}")
-        } else {
-            "kfac (digital solver)".into()
-        }
+        if self.is_device() { format!("kfac on {label}") } else { "kfac (digital solver)".into() }
     }
 
     fn is_device(&self) -> bool {
@@ -338,7 +333,8 @@ impl NaturalGradient for Kfac {
         values.extend(inverses);
         self.memory = Memory { steps: self.memory.steps + 1, statistical_error, values };
         phases.factors += begun.elapsed();
-        let iterations = if refresh { layers.iter().map(|l| l.a.len() + l.gamma.len()).sum() } else { 0 };
+        let iterations =
+            if refresh { layers.iter().map(|l| l.a.len() + l.gamma.len()).sum() } else { 0 };
         Ok(Report { label: self.label(), products: 0, iterations, phases, statistical_error })
     }
 }

@@ -12,9 +12,7 @@ use spu_driver::{
 };
 use spu_protocol::payload::info::BoardKind;
 
-use super::{
-    BackendError, Capabilities, Inverse, Inverter, Relaxation, Relaxed, Relaxer,
-};
+use super::{BackendError, Capabilities, Inverse, Inverter, Relaxation, Relaxed, Relaxer};
 
 /// An RLC board. Its voltages have the mean 0, so there is nothing that relaxes to a solution: what it
 /// holds is the inverse of its matrix, as the covariance of its noise at rest. That is read as by `spu
@@ -95,7 +93,11 @@ impl RlcBoard {
         format!("{} board {} by its covariance ({state})", device.info().profile, device.uri())
     }
 
-    fn read(&mut self, a: &SpdMatrix, seed: u64) -> Result<(BlockInversion, Relaxed), BackendError> {
+    fn read(
+        &mut self,
+        a: &SpdMatrix,
+        seed: u64,
+    ) -> Result<(BlockInversion, Relaxed), BackendError> {
         let start = Instant::now();
         let options = InvertOptions { seed, ..self.options.clone() };
         let mut boards = Boards::new(&mut self.devices, options);

@@ -1,5 +1,7 @@
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
+mod boards;
+
 use super::*;
 use crate::{
     curvature::{Dense, LowRank},

@@ -181,7 +181,8 @@ impl Descent {
                 });
             }
         }
-        for (what, values) in [("a parameter", &moved), ("a moment", &first), ("a moment", &second)] {
+        for (what, values) in [("a parameter", &moved), ("a moment", &first), ("a moment", &second)]
+        {
             if !finite(values) {
                 return Err(OptimError::NotFinite { step, what });
             }

@@ -2,7 +2,10 @@ use std::fs;
 
 use super::*;
 use crate::{
-    backend::{DigitalRelaxer, Evolution, ExactLaw, Krylov, NaturalGradient},
+    backend::{
+        DigitalInverter, DigitalRelaxer, Evolution, ExactLaw, Kfac, KfacSettings, Krylov,
+        NaturalGradient,
+    },
     curvature::{Curvature, Damping, Dense},
     linalg::dot,
     loss::{Loss, Targets},
@@ -353,7 +356,10 @@ fn a_step_that_fails_changes_nothing() {
         descent.apply(&mut theta, &[1.0, 1.0]).unwrap();
         let (before, at) = (descent.clone(), theta);
         let error = descent.apply(&mut theta, &direction).unwrap_err();
-        assert!(matches!(error, OptimError::NotFinite { step: 1, what } if what == fault), "{error}");
+        assert!(
+            matches!(error, OptimError::NotFinite { step: 1, what } if what == fault),
+            "{error}"
+        );
         assert_eq!((&descent, theta), (&before, at), "{rule:?} {direction:?}");
     }
     // And through an optimizer: the device's state, the damping and θ stay too.
@@ -363,4 +369,28 @@ fn a_step_that_fails_changes_nothing() {
     let error = tngd.step(&model, &mut theta, &c).unwrap_err();
     assert!(matches!(error, OptimError::NotFinite { what: "a parameter", .. }), "{error}");
     assert_eq!((tngd.state(), theta), (before, [5.0, 7.0]));
+}
+
+/// Batches without examples, and what a backend remembers of a step that fails after it.
+#[test]
+fn a_failed_step_is_taken_back_in_the_backend_too() {
+    let layers: Vec<Box<dyn nn::Layer>> = vec![Box::new(nn::Dense { inputs: 2, outputs: 3 })];
+    let model = NetworkModel::new(Network::new(layers).unwrap(), Loss::SoftmaxCrossEntropy);
+    let batch = |n: u32| Batch {
+        inputs: vec![0.5; 2 * n as usize],
+        targets: Targets::Labels((0..n).map(|i| i % 3).collect()),
+    };
+    let kfac = Kfac::new(Box::new(DigitalInverter), KfacSettings::default()).unwrap();
+    let settings = Settings { time: f64::INFINITY, ..Settings::default() };
+    let descent = Descent::new(9, Rule::Sgd { momentum: 0.0 }, Schedule::constant(1e38)).unwrap();
+    let mut tngd = Tngd::new(Box::new(kfac), settings, descent).unwrap();
+    let start = model.network.init(1);
+    let (before, mut theta) = (tngd.state(), start.clone());
+    let error = tngd.step(&model, &mut theta, &batch(0)).unwrap_err();
+    assert!(matches!(error, OptimError::Model(ModelError::EmptyBatch)), "{error}");
+    assert_eq!((&theta, tngd.state()), (&start, before.clone()));
+    theta.fill(-3e38);
+    let error = tngd.step(&model, &mut theta, &batch(4));
+    assert!(error.is_err());
+    assert_eq!((theta, tngd.state()), (vec![-3e38; 9], before));
 }

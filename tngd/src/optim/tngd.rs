@@ -106,12 +106,10 @@ impl Tngd {
         settings: Settings,
         descent: Descent,
     ) -> Result<Self, OptimError> {
-        Self::resume(backend, State {
-            settings,
-            descent,
-            device: Vec::new(),
-            memory: Memory::default(),
-        })
+        Self::resume(
+            backend,
+            State { settings, descent, device: Vec::new(), memory: Memory::default() },
+        )
     }
 
     /// Goes on from a state.
