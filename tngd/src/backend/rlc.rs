@@ -1,11 +1,12 @@
 //! The covariance of an RLC board, as a [`Relaxer`] of t = ∞ and as an [`Inverter`].
 
-use std::{num::NonZeroU64, time::Instant};
+use std::{num::NonZeroU64, sync::Arc, time::Instant};
 
 use ndarray::Array2;
 use spu_driver::{
     Device, Error, Phases,
     blocks::{BlockError, BlockInversion, Boards, Trouble, invert_blocks},
+    board_model::{MeasuredBoard, MeasuredBoards},
     invert::{InvertOptions, OperationError, Quiet},
     matrix::SpdMatrix,
     plan::Budget,
@@ -66,11 +67,15 @@ impl RlcBoard {
                 )],
             });
         }
-        if let Some(measured) = options.measured.get(&info.serial) {
-            measured.check(info)?;
+        let mut measured = MeasuredBoards::new();
+        if let Some(board) = options.measured.get(&info.serial) {
+            board.check(info)?;
+            // Draws would cost as much as all the rest, for an error that is not stated.
+            let board = MeasuredBoard { draws: Vec::new(), ..MeasuredBoard::clone(board) };
+            measured.insert(info.serial, Arc::new(board));
         }
         let budget = Budget { effective: Some(Self::EFFECTIVE), ..Budget::default() };
-        let options = InvertOptions { budget, ..options };
+        let options = InvertOptions { budget, measured: Arc::new(measured), ..options };
         Ok(Self { devices: [device], options, ticks: 0, reads: 0 })
     }
 
