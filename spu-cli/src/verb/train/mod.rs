@@ -374,8 +374,14 @@ impl Train {
             BackendName::Krylov => krylov(Box::new(DigitalRelaxer::new(self.cells))),
             BackendName::ExactLaw => Ok(Box::new(ExactLaw::default())),
             BackendName::Euler => Ok(Box::new(Euler::default())),
-            BackendName::Woodbury => Ok(Box::new(Woodbury)),
-            BackendName::Cg => Ok(Box::new(Cg::default())),
+            BackendName::Woodbury => {
+                self.equilibrium_only(Woodbury.label())?;
+                Ok(Box::new(Woodbury))
+            }
+            BackendName::Cg => {
+                self.equilibrium_only(Cg::default().label())?;
+                Ok(Box::new(Cg::default()))
+            }
             BackendName::Kfac => {
                 self.equilibrium_only("kfac".into())?;
                 self.boards.kfac(Box::new(DigitalInverter))
