@@ -30,7 +30,7 @@ use super::{BackendError, Capabilities, Inverse, Inverter, Relaxation, Relaxed, 
 /// use tngd::curvature::Dense;
 ///
 /// let device = spu_driver::open("sim:profile=ideal")?;
-/// let board = RlcBoard::new(device, InvertOptions::default())?;
+/// let board = RlcBoard::new(device, &InvertOptions::default())?;
 /// let mut backend = Krylov::new(Box::new(board), 2)?;
 /// let curvature = Dense::new(vec![2.0, -1.0, -1.0, 2.0], 2)?;
 /// let at = Evolution { damping: 0.1, time: f64::INFINITY, noise: 0.0, seed: 1 };
@@ -56,7 +56,7 @@ impl RlcBoard {
     ///
     /// # Errors
     /// A board of RC cells, or a calibration that is not of this kind of board.
-    pub fn new(device: Box<dyn Device>, options: InvertOptions) -> Result<Self, Error> {
+    pub fn new(device: Box<dyn Device>, options: &InvertOptions) -> Result<Self, Error> {
         let info = device.info();
         if info.kind() != BoardKind::Rlc {
             return Err(Error::Unsupported {
@@ -75,7 +75,7 @@ impl RlcBoard {
             measured.insert(info.serial, Arc::new(board));
         }
         let budget = Budget { effective: Some(Self::EFFECTIVE), ..Budget::default() };
-        let options = InvertOptions { budget, measured: Arc::new(measured), ..options };
+        let options = InvertOptions { budget, measured: Arc::new(measured), ..options.clone() };
         Ok(Self { devices: [device], options, ticks: 0, reads: 0 })
     }
 

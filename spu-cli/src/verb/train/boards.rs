@@ -81,6 +81,6 @@ impl BoardArgs {
         }
         let (prepared, _) = self.calibration.prepare(std::slice::from_mut(&mut device), None)?;
         let options = InvertOptions { measured: prepared.measured, ..InvertOptions::default() };
-        Ok(Ready::Rlc(RlcBoard::new(device, options)?.effective(self.effective)))
+        Ok(Ready::Rlc(RlcBoard::new(device, &options)?.effective(self.effective)))
     }
 }

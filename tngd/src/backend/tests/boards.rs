@@ -28,11 +28,11 @@ fn rlc_board(uri: &str) -> RlcBoard {
     let calibration = calibrate(device.as_mut(), &options, &Quiet).unwrap();
     let measured = Arc::new(calibration.measured(0));
     let measured = Arc::new([(device.info().serial, measured)].into());
-    RlcBoard::new(device, InvertOptions { measured, ..InvertOptions::default() }).unwrap()
+    RlcBoard::new(device, &InvertOptions { measured, ..InvertOptions::default() }).unwrap()
 }
 
 fn uncalibrated(uri: &str) -> RlcBoard {
-    RlcBoard::new(spu_driver::open(uri).unwrap(), InvertOptions::default()).unwrap()
+    RlcBoard::new(spu_driver::open(uri).unwrap(), &InvertOptions::default()).unwrap()
 }
 
 fn krylov(relaxer: impl Relaxer + 'static) -> Krylov {
@@ -142,7 +142,7 @@ fn what_a_board_cannot_do_is_refused_and_nothing_changes() {
 
     // A board of the other kind.
     let rc = spu_driver::open("sim:profile=rc-8").unwrap();
-    let error = RlcBoard::new(rc, InvertOptions::default()).map(|_| ()).unwrap_err();
+    let error = RlcBoard::new(rc, &InvertOptions::default()).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("use RcBoard"), "{error}");
 }
 
