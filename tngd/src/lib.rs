@@ -18,6 +18,7 @@
 //! - [`train`]: the training loop
 
 pub mod backend;
+mod bits;
 pub mod curvature;
 pub mod data;
 pub mod krylov;

@@ -1,13 +1,13 @@
 //! The devices of a run: which they are, which calibrations they use, and whether these still hold.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use spu_driver::Device;
 use spu_driver::invert::InvertOptions;
 use spu_driver::plan::Budget;
-use spu_driver::prepare::{Choice, PrepareOptions, prepare};
+use spu_driver::prepare::{Choice, Preparation, PrepareOptions, prepare};
 
 use super::calibration_view::CalibrationView;
 use super::{DeviceArg, TimeoutArg, rung};
@@ -30,7 +30,7 @@ pub(crate) struct RunArgs {
 
 /// The calibrations of the boards.
 #[derive(Debug, Args)]
-struct CalibrationArg {
+pub(crate) struct CalibrationArg {
     /// Calibration file of a board (may be given again for other copies), or `none` [default: the one
     /// that the board's memory names, else that of its serial number in this computer's store]
     #[arg(long, value_name = "FILE|none")]
@@ -59,15 +59,8 @@ impl RunArgs {
     ) -> Result<Ready, Failure> {
         let mut devices = self.device.open_copies(copies)?;
         interrupt.watch(&devices);
-        let options = PrepareOptions {
-            choice: self.calibration.choice()?,
-            sentinel: !self.calibration.no_sentinel,
-            timeout: self.timeout.timeout,
-            ..PrepareOptions::at(now())
-        };
-        let prepared = prepare(&mut devices, &options)?;
-        let calibration = CalibrationView::new(&prepared, options.now);
-        calibration.warn();
+        let (prepared, calibration) =
+            self.calibration.prepare(&mut devices, self.timeout.timeout)?;
         let options = InvertOptions {
             budget,
             seed: self.seed,
@@ -97,6 +90,24 @@ impl Ready {
 }
 
 impl CalibrationArg {
+    /// Finds the calibrations of devices and runs their sentinels; warns of what is wrong with them.
+    pub(crate) fn prepare(
+        &self,
+        devices: &mut [Box<dyn Device>],
+        timeout: Option<Duration>,
+    ) -> Result<(Preparation, CalibrationView), Failure> {
+        let options = PrepareOptions {
+            choice: self.choice()?,
+            sentinel: !self.no_sentinel,
+            timeout,
+            ..PrepareOptions::at(now())
+        };
+        let prepared = prepare(devices, &options)?;
+        let calibration = CalibrationView::new(&prepared, options.now);
+        calibration.warn();
+        Ok((prepared, calibration))
+    }
+
     fn choice(&self) -> Result<Choice, Failure> {
         let none = self.calibration.iter().any(|path| path.as_os_str() == "none");
         match self.calibration.as_slice() {

@@ -71,6 +71,27 @@ fn a_board_in_the_loop_learns() {
     }
 }
 
+/// In the limit: an RLC board by its covariance, with the error of its samples; Kronecker factors on an RC board.
+#[test]
+fn boards_in_the_limit_learn() {
+    let data = digits();
+    let rlc = ["--device", "sim:profile=rev-b,seed=5", "--time", "inf", "--calibration", "none"];
+    let sampled = ["--steps", "15", "--effective", "2000"];
+    let answer = json(&arguments(data.path(), &[&sampled[..], &rlc].concat()), 0);
+    assert!(answer["label"].as_str().unwrap().contains("covariance (not calibrated)"), "{answer}");
+    assert!(last(&answer)["accuracy"].as_f64().unwrap() > 0.5, "{answer}");
+    // √(9/2000) is 6.7 %.
+    let error = answer["statistical_error"].as_f64().unwrap();
+    assert!((0.01..0.3).contains(&error), "{error}");
+
+    let kfac = ["--backend", "kfac-board", "--steps", "15", "--refresh", "8"];
+    let answer = json(&arguments(data.path(), &[&kfac[..], &BOARD].concat()), 0);
+    assert_eq!(answer["is_device"], true);
+    assert!(answer["label"].as_str().unwrap().contains("kfac on rc-8 board"), "{answer}");
+    assert!(last(&answer)["accuracy"].as_f64().unwrap() > 0.5, "{answer}");
+    assert!(answer["phases"]["evolve"].as_f64().unwrap() > 0.0);
+}
+
 #[test]
 fn digital_rules_and_backends_say_so() {
     let data = digits();
@@ -80,6 +101,7 @@ fn digital_rules_and_backends_say_so() {
         (&["--backend", "krylov"], "digital emulation"),
         (&["--backend", "exact-law"], "exact-law"),
         (&["--backend", "woodbury", "--time", "inf"], "woodbury"),
+        (&["--backend", "kfac"], "kfac (digital"),
         (&["--backend", "krylov", "--optimizer", "tngd-adam"], "digital emulation"),
     ] {
         let answer = json(&arguments(data.path(), &[&["--steps", "2"], options].concat()), 0);
@@ -93,7 +115,11 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let data = digits();
     let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
     let (whole, half, end) = (path("whole.json"), path("half.json"), path("end.json"));
-    for backend in [&["--backend", "krylov", "--noise", "0.001"][..], &["--optimizer", "adam"]] {
+    for backend in [
+        &["--backend", "krylov", "--noise", "0.001"][..],
+        &["--optimizer", "adam"],
+        &["--backend", "kfac", "--refresh", "3"],
+    ] {
         let train = |more: &[&str]| json(&arguments(data.path(), &[backend, more].concat()), 0);
         train(&["--steps", "12", "--checkpoint", &whole, "--evaluate-every", "12"]);
         train(&["--steps", "5", "--checkpoint", &half]);
@@ -142,6 +168,8 @@ fn bad_input_names_cause_and_remedy() {
     usage(&["--rate", "0"], "the learning rate is 0");
     usage(&["--noise=-1"], "the noise");
     usage(&["--fallback", "board"], "a digital backend");
+    usage(&["--fallback", "kfac-board"], "a digital backend");
+    usage(&["--effective", "0"], "--effective");
     usage(&["--validate"], "there are 0 to train on");
     let few = ["train", "mnist", "--data", data.path().to_str().unwrap()];
     assert!(fails(&few, 2).contains("there are 320 to train on"));
@@ -150,8 +178,17 @@ fn bad_input_names_cause_and_remedy() {
     let small = ["--device", "sim:profile=rc-4"];
     let error = fails(&arguments(data.path(), &small), 5);
     assert!(error.contains("ask for at most 4"), "{error}");
-    let error = fails(&arguments(data.path(), &["--device", "sim"]), 5);
-    assert!(error.contains("no RC cells") && error.contains("rc-8"), "{error}");
+    // RLC cells have no finite times, Kronecker factors neither.
+    for finite in [
+        &["--device", "sim"][..],
+        &["--device", "sim", "--time", "inf", "--delay", "1"],
+        &["--backend", "kfac", "--time", "1"],
+        &["--backend", "kfac-board", "--device", "sim:profile=rc-8", "--time", "1"],
+        &["--backend", "woodbury"],
+    ] {
+        let error = fails(&arguments(data.path(), finite), 2);
+        assert!(error.contains("t = 1 is finite: give t = inf"), "{error}");
+    }
     let dead = ["--device", "sim:profile=rc-8,fault=dead-cell.2"];
     assert!(fails(&arguments(data.path(), &dead), 5).contains("cell 2"));
 

@@ -39,7 +39,7 @@ mod schur;
 
 use std::time::{Duration, Instant};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde::Serialize;
 use spu_protocol::code::Ticks;
 
@@ -56,6 +56,7 @@ pub use boards::Boards;
 pub use error::{BlockError, LeftOut, Reached, Trouble};
 pub use plan::{BlockPlan, LeafPlan, plan_blocks};
 pub(crate) use propagate::LeafScatter;
+pub(crate) use schur::invert as eliminate;
 
 /// A block that was read from boards.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -217,6 +218,17 @@ impl BlockInversion {
         let errors = propagate::product_errors(&self.inverse, &self.scatter, b);
         let random = errors.noise.iter().zip(&errors.calibration).map(|(x, y)| (x + y).sqrt());
         random.zip(&errors.quantisation).map(|(random, known)| widths.of(*known, random)).collect()
+    }
+
+    /// Standard error of `X b` that the samples leave, over the size of `X b`, both by the Euclidean norm; 0
+    /// for `b = 0`.
+    ///
+    /// # Panics
+    /// If `b` does not have n entries.
+    pub fn product_error(&self, b: &[f64]) -> f64 {
+        let noise = propagate::product_errors(&self.inverse, &self.scatter, b).noise;
+        let size = self.inverse.dot(&ArrayView1::from(b)).mapv(|x| x * x).sum();
+        if size > 0.0 { (noise.iter().sum::<f64>() / size).sqrt() } else { 0.0 }
     }
 }
 

@@ -5,11 +5,11 @@ use ndarray::{Array2, ArrayRef2, s};
 use crate::linalg::large::{multiply, multiply_flops, symmetrised};
 
 /// Inverts a block, given the number of its first row in the whole.
-type Leaf<'a, E> = dyn FnMut(usize, &Array2<f64>) -> Result<Array2<f64>, E> + 'a;
+pub(crate) type Leaf<'a, E> = dyn FnMut(usize, &Array2<f64>) -> Result<Array2<f64>, E> + 'a;
 
 /// Inverts `a`, whose first row is row `first` of the whole, with `leaf` for blocks of at most `size`
 /// rows. Adds the operations between leaves to `flops`.
-pub(super) fn invert<E>(
+pub(crate) fn invert<E>(
     a: &ArrayRef2<f64>,
     size: usize,
     first: usize,

@@ -17,7 +17,7 @@ pub use calibrate::{CalibratedRc, RcCalibrateOptions, calibrate};
 pub use model::{RcCell, RcModel};
 pub use plan::RcPlan;
 pub use relax::{RelaxOptions, Relaxation, Relaxer};
-pub use solve::{MeanSolution, solve_by_mean};
+pub use solve::{MeanInverse, MeanSolution, invert_by_mean, solve_by_mean};
 
 #[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -25,7 +25,7 @@ pub struct Settings {
     pub damping: f64,
     /// κ0 of the noisy runs.
     pub noise: f64,
-    /// Runs of each noisy problem, from as many seeds.
+    /// Runs of each noisy problem, from as many seeds; at least 2.
     pub samples: usize,
     /// Error of the mean that is allowed, relative to ‖x₀‖ + ‖F⁻¹g‖: quantisation and tolerances
     /// of a device, the step of a time-stepping emulation, rounding.
@@ -158,9 +158,10 @@ pub fn run(
     Ok(checks)
 }
 
-/// Whitened by the law, samples are independent standard normals y. Means of yᵢ are normal; sums of
-/// yᵢ², (yᵢ + yⱼ)²/2 and (yᵢ − yⱼ)²/2 have the χ² law of as many degrees of freedom as there are samples,
-/// and give every covariance. Each is tested at its share of the false-alarm rate.
+/// Whitened by the law, samples are independent standard normals y. Means of yᵢ are normal; about these means,
+/// sums of yᵢ², (yᵢ + yⱼ)²/2 and (yᵢ − yⱼ)²/2 have the χ² law of one degree of freedom fewer than there are
+/// samples, and give every covariance, whatever the error of the mean. Each is tested at its share of the
+/// false-alarm rate.
 fn statistics(
     backend: &mut dyn NaturalGradient,
     settings: &Settings,
@@ -181,6 +182,8 @@ fn statistics(
         sums += y;
     }
     let count = samples as f64;
+    products -= &sums * sums.transpose() / count;
+    let freedom = count - 1.0;
     let tests = (n + n * n) as f64;
     let alarm = false_alarm / tests;
     let normal = Normal::standard();
@@ -196,13 +199,13 @@ fn statistics(
         allowed: -normal.inverse_cdf(alarm / 2.0)
             + settings.mean * problem.scale() / least_spread * count.sqrt(),
     };
-    let law = ChiSquared::new(count).expect("samples above 0");
+    let law = ChiSquared::new(freedom).expect("samples above 1");
     let (low, high) = (law.inverse_cdf(alarm / 2.0), law.inverse_cdf(1.0 - alarm / 2.0));
     let (low, high) =
-        (low / count * (1.0 - settings.variance), high / count * (1.0 + settings.variance));
+        (low / freedom * (1.0 - settings.variance), high / freedom * (1.0 + settings.variance));
     // How far out of the interval, 1 being its edge.
     let excess = |sum: f64| {
-        let ratio = sum / count;
+        let ratio = sum / freedom;
         if ratio < 1.0 { (1.0 - ratio) / (1.0 - low) } else { (ratio - 1.0) / (high - 1.0) }
     };
     let mut worst = 0.0f64;

@@ -141,6 +141,7 @@ impl NaturalGradient for ExactLaw {
             products,
             iterations,
             phases: Phases { factors, evolve: start.elapsed(), ..Phases::default() },
+            statistical_error: None,
         })
     }
 }

@@ -63,7 +63,13 @@ impl NaturalGradient for Krylov {
         let cells = self.cells.min(state.len());
         let lanczos = Lanczos::of_curvature(curvature, damping, &residual, cells);
         let mut phases = Phases { factors: start.elapsed(), ..Phases::default() };
-        let mut report = Report { label: self.label(), products: 1, iterations: 0, phases };
+        let mut report = Report {
+            label: self.label(),
+            products: 1,
+            iterations: 0,
+            phases,
+            statistical_error: None,
+        };
         let Some(lanczos) = lanczos else { return Ok(report) };
 
         let matrix = lanczos.matrix().clone();
@@ -86,10 +92,9 @@ impl NaturalGradient for Krylov {
         lanczos.add_combination(&y, &mut moved);
         axpy(1.0, &moved, state);
         phases.factors += start.elapsed();
-        phases.program = relaxed.program;
-        phases.evolve = relaxed.evolve;
-        phases.read = relaxed.read;
+        phases.add(&relaxed.phases());
         report.phases = phases;
+        report.statistical_error = relaxed.statistical_error;
         Ok(report)
     }
 }

@@ -18,9 +18,12 @@ pub mod conformance;
 mod digital;
 mod euler;
 mod exact;
+mod invert;
+mod kfac;
 mod krylov;
 mod law;
 mod relax;
+mod rlc;
 
 use std::{error::Error, time::Duration};
 
@@ -29,12 +32,16 @@ pub use board::RcBoard;
 pub use digital::{Cg, Cholesky, Woodbury};
 pub use euler::Euler;
 pub use exact::ExactLaw;
+pub use invert::{DigitalInverter, Inverse, Inverter};
+pub use kfac::{Kfac, KfacSettings};
 pub use krylov::Krylov;
 pub use relax::{DigitalRelaxer, Relaxation, Relaxed, Relaxer};
+pub use rlc::RlcBoard;
 
+use serde::{Deserialize, Serialize};
 use spu_driver::factored::PaperTime;
 
-use crate::curvature::Curvature;
+use crate::{bits, curvature::Curvature};
 
 /// How the state evolves under one batch's gradient and curvature.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,7 +96,7 @@ impl Phases {
 }
 
 /// What one evolution took.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// [`NaturalGradient::label`] of the backend that did it.
     pub label: String,
@@ -99,6 +106,9 @@ pub struct Report {
     pub iterations: usize,
     /// Where the time went.
     pub phases: Phases,
+    /// Standard error that a board's samples leave in what was read, relative to its size: of the state's
+    /// move for [`Krylov`]; for [`Kfac`] the largest of the inverses in use. `None` where nothing is sampled.
+    pub statistical_error: Option<f64>,
 }
 
 impl Report {
@@ -107,7 +117,21 @@ impl Report {
         self.products += other.products;
         self.iterations += other.iterations;
         self.phases.add(&other.phases);
+        let larger = |a: f64| other.statistical_error.map_or(a, |b| a.max(b));
+        self.statistical_error = self.statistical_error.map(larger).or(other.statistical_error);
     }
+}
+
+/// What a backend keeps from step to step, beside the state that it is given: nothing, for most.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Steps that are in it.
+    pub steps: u64,
+    /// [`Report::statistical_error`] of what it holds.
+    pub statistical_error: Option<f64>,
+    /// Numbers, in an order that is the backend's own.
+    #[serde(with = "bits")]
+    pub values: Vec<f32>,
 }
 
 /// A backend: evolves a state by the device law, or solves for its equilibrium.
@@ -145,6 +169,14 @@ pub trait NaturalGradient: Send {
         check::request(self, curvature, gradient, evolution, state)?;
         self.advance(curvature, gradient, evolution, state)
     }
+
+    /// What it keeps from step to step, for a checkpoint.
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    /// Goes on from a memory. What keeps nothing has no use for it.
+    fn recall(&mut self, _memory: Memory) {}
 
     /// What a backend writes: [`evolve`](Self::evolve) for requests that it can do, of slices that fit
     /// and are finite.
@@ -193,7 +225,9 @@ pub enum BackendError {
     NotFinite(&'static str),
     /// Only the equilibrium can be computed.
     #[error(
-        "{label} computes the equilibrium only, t = {time} is finite: use exact-law, or t = inf"
+        "{label} gives the equilibrium only (a solver solves for it, an RLC board's covariance is that of rest, \
+         with mean 0 at all times), and t = {time} is finite: give t = inf, or take what relaxes for a time, such \
+         as a board of RC cells or exact-law"
     )]
     EquilibriumOnly {
         /// Backend.
@@ -220,14 +254,14 @@ pub enum BackendError {
     /// δt is no time step.
     #[error("time step δt = {0} is not above 0 and finite: give one, such as 0.1 (in units of τ)")]
     TimeStep(f64),
-    /// Euler–Maruyama would blow up.
+    /// Euler–Maruyama would blow up, or it cannot be ruled out.
     #[error(
-        "Euler–Maruyama is unstable: δt λ_max = {dt} × {largest} >= 2; take δt below {limit:.3}, or use exact-law, which has no step"
+        "Euler–Maruyama may be unstable: δt λ_max = {dt} × {largest} >= 2; take δt below {limit:.3}, or use exact-law, which has no step"
     )]
     Unstable {
         /// δt.
         dt: f64,
-        /// Largest eigenvalue of G + λI, as estimated by Lanczos from below.
+        /// Bound of the largest eigenvalue of G + λI.
         largest: f64,
         /// 2 / `λ_max`.
         limit: f64,
@@ -251,6 +285,42 @@ pub enum BackendError {
     NoFactor {
         /// Backend.
         label: String,
+    },
+    /// The curvature has no Kronecker factors, or not for every parameter.
+    #[error(
+        "{label} needs Kronecker factors of the curvature for all {params} parameters, and there are such for \
+         {covered}: use layers that have them (Dense, Conv2d), or another backend, such as krylov"
+    )]
+    NoKronecker {
+        /// Backend.
+        label: String,
+        /// N.
+        params: usize,
+        /// Parameters that have them.
+        covered: usize,
+    },
+    /// A setting of a backend makes no sense.
+    #[error("{what} is {value}: give {allowed}")]
+    Setting {
+        /// Which.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// The memory is of another model or of other settings.
+    #[error(
+        "what {label} remembers has {len} numbers, but this model with these settings needs {needed}: go on with \
+         the model and the options of the run that left it"
+    )]
+    Memory {
+        /// Backend.
+        label: String,
+        /// Numbers.
+        len: usize,
+        /// Numbers needed.
+        needed: usize,
     },
     /// G + λI is not positive definite in arithmetic.
     #[error(

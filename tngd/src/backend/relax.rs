@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BackendError, Capabilities, law};
+use super::{BackendError, Capabilities, Phases, law};
 use crate::{krylov::Tridiagonal, random::normals};
 
 /// A relaxation of k cells, k = [`Tridiagonal::len`]:
@@ -45,15 +45,27 @@ impl Relaxation {
     }
 }
 
-/// Times that a relaxation took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Times that a relaxation took, and how well it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Relaxed {
+    /// Digital work of the host: planning, turning samples into results.
+    pub host: Duration,
     /// Setting the device.
     pub program: Duration,
     /// Evolving.
     pub evolve: Duration,
     /// Reading.
     pub read: Duration,
+    /// Standard error of y that samples leave, over the size of y; `None` where nothing is sampled.
+    pub statistical_error: Option<f64>,
+}
+
+impl Relaxed {
+    /// Its times as those of a step.
+    pub fn phases(&self) -> Phases {
+        let &Self { host, program, evolve, read, .. } = self;
+        Phases { factors: host, program, evolve, read }
+    }
 }
 
 /// What does a [`Relaxation`]: a board's cells, or a digital reference.

@@ -1,8 +1,11 @@
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
+mod boards;
+
 use super::*;
 use crate::{
     curvature::{Dense, LowRank},
+    krylov::Lanczos,
     linalg::{axpy, norm},
     loss::{Loss, Targets},
     nn::{self, Batch, Network, NetworkModel},
@@ -357,6 +360,42 @@ fn what_a_backend_cannot_do_is_refused_and_nothing_changes() {
             assert!(matches!(error, BackendError::NotPositiveDefinite { .. }), "{error}");
         }
     });
+}
+
+/// Evenly spaced eigenvalues: 12 Lanczos steps stop short of the largest.
+#[test]
+fn euler_refuses_steps_that_an_estimate_from_below_lets_pass() {
+    struct Spectrum(usize);
+    impl Curvature for Spectrum {
+        fn len(&self) -> usize {
+            self.0
+        }
+        fn product(&self, v: &[f32], out: &mut [f32]) {
+            for (i, (out, v)) in out.iter_mut().zip(v).enumerate() {
+                *out = 20.0 * ((i + 1) as f32 / self.0 as f32) * v;
+            }
+        }
+    }
+    let (n, damping) = (2000, 0.05);
+    let spectrum = Spectrum(n);
+    let lanczos = Lanczos::of_curvature(&spectrum, damping, &random(0, n), 12).unwrap();
+    let estimate = lanczos.matrix().eigen().values.iter().copied().fold(0.0, f64::max);
+    let largest = 20.05;
+    assert!(estimate < 0.997 * largest, "{estimate}");
+    // Between both limits: the estimate has this step for stable, and it is not.
+    let dt = 4.0 / (estimate + largest);
+    assert!(dt * estimate < 2.0 && dt * largest > 2.0);
+    let at = |time| Evolution { damping, time, noise: 0.0, seed: 1 };
+    let (gradient, start) = (random(1, n), random(2, n));
+    let mut state = start.clone();
+    let euler = &mut Euler::new(dt).unwrap();
+    let error = euler.evolve(&spectrum, &gradient, &at(5.0), &mut state).unwrap_err();
+    assert!(matches!(error, BackendError::Unstable { largest, .. } if largest > 20.05), "{error}");
+    assert_eq!(state, start);
+    // The mode does grow.
+    assert!((1.0 - dt * largest).abs() > 1.0);
+    // Three per cent of margin are enough.
+    Euler::new(1.94 / largest).unwrap().evolve(&spectrum, &gradient, &at(5.0), &mut state).unwrap();
 }
 
 #[test]

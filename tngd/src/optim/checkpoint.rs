@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::bits;
+use crate::bits;
 
 /// Version of the file's form.
 const VERSION: u32 = 1;

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OptimError, Optimizer, Step, bits, setting};
+use super::{OptimError, Optimizer, Step, setting};
 use crate::{
+    bits,
     linalg::{finite, norm},
     model::Model,
 };
@@ -138,8 +139,8 @@ impl Descent {
     /// Moves θ by one step along `direction`.
     ///
     /// # Errors
-    /// Wrong lengths and directions that are not finite, before anything changes; θ that is not
-    /// finite afterwards.
+    /// Wrong lengths, directions that are not finite, and steps that lead to parameters or moments that
+    /// are not. θ and all state are then as they were.
     pub fn apply(&mut self, theta: &mut [f32], direction: &[f32]) -> Result<(), OptimError> {
         let (step, needed) = (self.step, self.params());
         for (what, len) in [("parameters", theta.len()), ("direction", direction.len())] {
@@ -152,25 +153,26 @@ impl Descent {
         }
         let scale = scale_to_clip(direction, self.clip);
         let rate = self.schedule.at(step);
-        self.step += 1;
+        let (mut first, mut second) = (self.first.clone(), self.second.clone());
+        let mut moved = theta.to_vec();
         match self.rule {
             Rule::Sgd { momentum } => {
                 let (momentum, rate) = (momentum as f32, rate as f32);
-                for ((theta, m), d) in theta.iter_mut().zip(&mut self.first).zip(direction) {
+                for ((theta, m), d) in moved.iter_mut().zip(&mut first).zip(direction) {
                     *m = momentum * *m + scale * d;
                     *theta -= rate * *m;
                 }
             }
             Rule::Adam { beta1, beta2, epsilon } => {
-                let power = self.step as f64;
+                let power = (step + 1) as f64;
                 let correction = (1.0 - beta2.powf(power)).sqrt();
                 // With m̂ = m/(1 − β₁ᵏ), v̂ = v/correction²: η m̂/(√v̂ + ε).
                 let rate = (rate * correction / (1.0 - beta1.powf(power))) as f32;
                 let epsilon = (epsilon * correction) as f32;
                 let (beta1, beta2) = (beta1 as f32, beta2 as f32);
-                let moments = self.first.iter_mut().zip(&mut self.second);
+                let moments = first.iter_mut().zip(&mut second);
                 pulp::Arch::new().dispatch(|| {
-                    for ((theta, (m, v)), d) in theta.iter_mut().zip(moments).zip(direction) {
+                    for ((theta, (m, v)), d) in moved.iter_mut().zip(moments).zip(direction) {
                         let d = scale * d;
                         *m = beta1 * *m + (1.0 - beta1) * d;
                         *v = beta2 * *v + (1.0 - beta2) * (d * d);
@@ -179,11 +181,15 @@ impl Descent {
                 });
             }
         }
-        if finite(theta) {
-            Ok(())
-        } else {
-            Err(OptimError::NotFinite { step, what: "a parameter" })
+        for (what, values) in [("a parameter", &moved), ("a moment", &first), ("a moment", &second)]
+        {
+            if !finite(values) {
+                return Err(OptimError::NotFinite { step, what });
+            }
         }
+        theta.copy_from_slice(&moved);
+        (self.step, self.first, self.second) = (step + 1, first, second);
+        Ok(())
     }
 }
 
@@ -197,9 +203,7 @@ impl<M: Model> Optimizer<M> for Descent {
         let mut gradient = vec![0.0; model.params()];
         let loss = model.gradient(theta, batch, &mut gradient)?;
         self.check_loss(loss)?;
-        let mut moved = theta.to_vec();
-        self.apply(&mut moved, &gradient)?;
-        theta.copy_from_slice(&moved);
+        self.apply(theta, &gradient)?;
         Ok(Step { loss, damping: None, report: None })
     }
 }

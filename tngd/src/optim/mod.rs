@@ -1,7 +1,6 @@
 //! Optimizers: gradient descent with momentum, Adam, and both on the natural gradient of a
 //! [backend](crate::backend).
 
-mod bits;
 mod checkpoint;
 mod descent;
 mod tngd;

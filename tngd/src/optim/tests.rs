@@ -2,7 +2,10 @@ use std::fs;
 
 use super::*;
 use crate::{
-    backend::{DigitalRelaxer, Evolution, ExactLaw, Krylov, NaturalGradient},
+    backend::{
+        DigitalInverter, DigitalRelaxer, Evolution, ExactLaw, Kfac, KfacSettings, Krylov,
+        NaturalGradient,
+    },
     curvature::{Curvature, Damping, Dense},
     linalg::dot,
     loss::{Loss, Targets},
@@ -296,10 +299,10 @@ fn runs_that_diverge_stop_with_theta_as_it_was() {
         sgd(0.1),
     )
     .unwrap();
-    let (before, mut theta) = (tngd.state().clone(), [5.0, 7.0]);
+    let (before, mut theta) = (tngd.state(), [5.0, 7.0]);
     let error = tngd.step(&model, &mut theta, &c).unwrap_err();
     assert!(matches!(error, OptimError::Backend(BackendError::Unstable { .. })), "{error}");
-    assert_eq!((theta, tngd.state()), ([5.0, 7.0], &before));
+    assert_eq!((theta, tngd.state()), ([5.0, 7.0], before));
     tngd.set_backend(exact());
     tngd.step(&model, &mut theta, &c).unwrap();
 }
@@ -335,4 +338,59 @@ fn senseless_settings_are_refused() {
     }
     let undamped = Settings { damping: Damping::Constant(0.0), ..good };
     assert!(matches!(tngd(undamped), Err(OptimError::Damping(_))));
+}
+
+/// A gradient that is finite, and a step that is not.
+#[test]
+fn a_step_that_fails_changes_nothing() {
+    let descent = |rule, rate| Descent::new(2, rule, Schedule::constant(rate)).unwrap();
+    let momentum = Rule::Sgd { momentum: 0.9 };
+    for (rule, rate, direction, fault) in [
+        (momentum, 3e38, [1.0, 2.0], "a parameter"),
+        (Rule::ADAM, 3e38, [1.0, 2.0], "a parameter"),
+        // Its square overflows: the parameter would never move again.
+        (Rule::ADAM, 0.1, [1.0, 1e30], "a moment"),
+    ] {
+        let mut descent = descent(rule, rate);
+        let mut theta = [0.0, 0.0];
+        descent.apply(&mut theta, &[1.0, 1.0]).unwrap();
+        let (before, at) = (descent.clone(), theta);
+        let error = descent.apply(&mut theta, &direction).unwrap_err();
+        assert!(
+            matches!(error, OptimError::NotFinite { step: 1, what } if what == fault),
+            "{error}"
+        );
+        assert_eq!((&descent, theta), (&before, at), "{rule:?} {direction:?}");
+    }
+    // And through an optimizer: the device's state, the damping and θ stay too.
+    let (model, c) = (Quadratic::new(), [1.0, -2.0]);
+    let mut tngd = Tngd::new(exact(), Settings::default(), descent(momentum, 3e38)).unwrap();
+    let (before, mut theta) = (tngd.state(), [5.0, 7.0]);
+    let error = tngd.step(&model, &mut theta, &c).unwrap_err();
+    assert!(matches!(error, OptimError::NotFinite { what: "a parameter", .. }), "{error}");
+    assert_eq!((tngd.state(), theta), (before, [5.0, 7.0]));
+}
+
+/// Batches without examples, and what a backend remembers of a step that fails after it.
+#[test]
+fn a_failed_step_is_taken_back_in_the_backend_too() {
+    let layers: Vec<Box<dyn nn::Layer>> = vec![Box::new(nn::Dense { inputs: 2, outputs: 3 })];
+    let model = NetworkModel::new(Network::new(layers).unwrap(), Loss::SoftmaxCrossEntropy);
+    let batch = |n: u32| Batch {
+        inputs: vec![0.5; 2 * n as usize],
+        targets: Targets::Labels((0..n).map(|i| i % 3).collect()),
+    };
+    let kfac = Kfac::new(Box::new(DigitalInverter), KfacSettings::default()).unwrap();
+    let settings = Settings { time: f64::INFINITY, ..Settings::default() };
+    let descent = Descent::new(9, Rule::Sgd { momentum: 0.0 }, Schedule::constant(1e38)).unwrap();
+    let mut tngd = Tngd::new(Box::new(kfac), settings, descent).unwrap();
+    let start = model.network.init(1);
+    let (before, mut theta) = (tngd.state(), start.clone());
+    let error = tngd.step(&model, &mut theta, &batch(0)).unwrap_err();
+    assert!(matches!(error, OptimError::Model(ModelError::EmptyBatch)), "{error}");
+    assert_eq!((&theta, tngd.state()), (&start, before.clone()));
+    theta.fill(-3e38);
+    let error = tngd.step(&model, &mut theta, &batch(4));
+    assert!(error.is_err());
+    assert_eq!((theta, tngd.state()), (vec![-3e38; 9], before));
 }

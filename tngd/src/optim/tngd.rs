@@ -1,10 +1,13 @@
 //! Thermodynamic natural gradient descent.
 
+use std::mem;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Descent, OptimError, Optimizer, Step, bits, descent::scale_to_clip, setting};
+use super::{Descent, OptimError, Optimizer, Step, descent::scale_to_clip, setting};
 use crate::{
-    backend::{Evolution, NaturalGradient},
+    backend::{Evolution, Memory, NaturalGradient},
+    bits,
     curvature::Damping,
     linalg::{axpy, dot, scale},
     model::Model,
@@ -80,6 +83,9 @@ pub struct State {
     /// The device's state; empty before the first step.
     #[serde(with = "bits")]
     device: Vec<f32>,
+    /// What the backend keeps, when the state is saved.
+    #[serde(default)]
+    memory: Memory,
 }
 
 /// TNGD (arXiv 2405.13817, algorithm 1): each step the device's state evolves under the batch's
@@ -100,25 +106,32 @@ impl Tngd {
         settings: Settings,
         descent: Descent,
     ) -> Result<Self, OptimError> {
-        Self::resume(backend, State { settings, descent, device: Vec::new() })
+        Self::resume(
+            backend,
+            State { settings, descent, device: Vec::new(), memory: Memory::default() },
+        )
     }
 
     /// Goes on from a state.
     ///
     /// # Errors
     /// Settings out of their ranges, states that do not belong together.
-    pub fn resume(backend: Box<dyn NaturalGradient>, state: State) -> Result<Self, OptimError> {
+    pub fn resume(
+        mut backend: Box<dyn NaturalGradient>,
+        mut state: State,
+    ) -> Result<Self, OptimError> {
         state.settings.check()?;
         let (len, needed) = (state.device.len(), state.descent.params());
         if len != 0 && len != needed {
             return Err(OptimError::Length { what: "device state", len, needed });
         }
+        backend.recall(mem::take(&mut state.memory));
         Ok(Self { backend, state })
     }
 
     /// State to save.
-    pub fn state(&self) -> &State {
-        &self.state
+    pub fn state(&self) -> State {
+        State { memory: self.backend.memory(), ..self.state.clone() }
     }
 
     /// The backend.
@@ -126,15 +139,34 @@ impl Tngd {
         &*self.backend
     }
 
-    /// Another backend from here on, such as a digital one after the board has vanished.
-    pub fn set_backend(&mut self, backend: Box<dyn NaturalGradient>) {
+    /// Another backend from here on, such as a digital one after the board has vanished. It goes on from
+    /// what this one has in memory.
+    pub fn set_backend(&mut self, mut backend: Box<dyn NaturalGradient>) {
+        backend.recall(self.backend.memory());
         self.backend = backend;
     }
 }
 
 impl<M: Model> Optimizer<M> for Tngd {
     fn step(&mut self, model: &M, theta: &mut [f32], batch: &M::Batch) -> Result<Step, OptimError> {
-        let State { settings, descent, device } = &mut self.state;
+        let memory = self.backend.memory();
+        let step = self.advance(model, theta, batch);
+        if step.is_err() {
+            self.backend.recall(memory);
+        }
+        step
+    }
+}
+
+impl Tngd {
+    /// A step, which has changed the backend's memory if it failed, and nothing else.
+    fn advance<M: Model>(
+        &mut self,
+        model: &M,
+        theta: &mut [f32],
+        batch: &M::Batch,
+    ) -> Result<Step, OptimError> {
+        let State { settings, descent, device, .. } = &mut self.state;
         let step = descent.steps();
         let mut gradient = vec![0.0; model.params()];
         let (loss, curvature) = model.linearise(theta, batch, &mut gradient)?;

@@ -43,7 +43,7 @@ impl Learner {
     pub(super) fn saved(&self) -> Saved {
         match self {
             Self::Plain(descent) => Saved::Plain(descent.clone()),
-            Self::Natural(tngd) => Saved::Natural(tngd.state().clone()),
+            Self::Natural(tngd) => Saved::Natural(tngd.state()),
         }
     }
 

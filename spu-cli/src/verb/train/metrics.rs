@@ -23,6 +23,7 @@ impl Log {
         self.line(&serde_json::json!({
             "step": step, "loss": done.loss, "damping": done.damping,
             "products": done.report.as_ref().map(|report| report.products),
+            "statistical_error": done.report.as_ref().and_then(|report| report.statistical_error),
         }))
     }
 

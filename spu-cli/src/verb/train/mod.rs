@@ -1,5 +1,6 @@
 //! `spu train`: trains a network with a board in the optimizer's loop.
 
+mod boards;
 mod learner;
 mod metrics;
 mod view;
@@ -10,11 +11,10 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use spu_driver::invert::Progress as _;
-use spu_driver::rc::RcCalibrateOptions;
 use spu_driver::{CancelHandle, Error};
 use tngd::backend::{
-    Array, BackendError, Cg, DigitalRelaxer, Euler, ExactLaw, Krylov, NaturalGradient, Phases,
-    RcBoard, Relaxer, Woodbury,
+    Array, BackendError, Cg, DigitalInverter, DigitalRelaxer, Euler, ExactLaw, Krylov,
+    NaturalGradient, Phases, Relaxer, Woodbury,
 };
 use tngd::curvature::Damping;
 use tngd::data::{Examples, Mnist};
@@ -31,6 +31,7 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file::check_writable;
 use crate::progress::Meter;
+use boards::BoardArgs;
 use learner::{Learner, Progress, Saved};
 use metrics::Log;
 use view::{Evaluation, Seconds, TrainAnswer};
@@ -70,7 +71,7 @@ pub(crate) struct Train {
     /// Steps, instead of epochs
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Learning rate [default: 0.1 for tngd, 0.001 for the Adam rules, 0.1 for sgd]
+    /// Learning rate [default: 0.1 for tngd, 0.03 with a kfac backend, 0.001 for the Adam rules, 0.1 for sgd]
     #[arg(long, value_name = "ETA")]
     rate: Option<f64>,
     /// The rate of step k is ETA / (1 + DECAY k)
@@ -82,9 +83,10 @@ pub(crate) struct Train {
     /// Damping λ of the curvature
     #[arg(long, value_name = "LAMBDA", default_value_t = 0.03)]
     damping: f64,
-    /// Analog time of a step in units of τ; `inf` for the natural gradient itself
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
-    time: f64,
+    /// Analog time of a step in units of τ; `inf` for the natural gradient itself, the only one of an RLC
+    /// board [default: 1, inf for the kfac backends]
+    #[arg(long, value_name = "T")]
+    time: Option<f64>,
     /// Time in τ for which the last batch still acts after a read
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     delay: f64,
@@ -107,7 +109,7 @@ pub(crate) struct Train {
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     #[command(flatten)]
-    device: DeviceArg,
+    boards: BoardArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,11 +146,14 @@ impl Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BackendName {
-    /// The cells of an RC board, by Lanczos vectors of the host
+    /// The cells of a board, by Lanczos vectors of the host: RC cells relax, RLC cells give the limit
+    /// (--time inf) by their covariance
     Board,
     /// The factored array of N nodes (profile rc-factored)
     Array,
-    /// Digital: the cells of an RC board, computed
+    /// Kronecker factors of each layer, inverted on a board of either kind (--time inf)
+    KfacBoard,
+    /// Digital: the same with cells that are computed
     Krylov,
     /// Digital: the law of an ideal array of N cells
     ExactLaw,
@@ -158,6 +163,18 @@ pub(crate) enum BackendName {
     Woodbury,
     /// Digital solver of the limit (--time inf)
     Cg,
+    /// Digital: Kronecker factors, inverted by the host (--time inf)
+    Kfac,
+}
+
+impl BackendName {
+    fn is_board(self) -> bool {
+        matches!(self, Self::Board | Self::KfacBoard | Self::Array)
+    }
+
+    fn is_kfac(self) -> bool {
+        matches!(self, Self::Kfac | Self::KfacBoard)
+    }
 }
 
 impl Train {
@@ -170,7 +187,7 @@ impl Train {
                 "a batch of 0 examples has no gradient; give --batch 1 or more",
             ));
         }
-        if matches!(self.fallback, Some(BackendName::Board | BackendName::Array)) {
+        if self.fallback.is_some_and(BackendName::is_board) {
             return Err(Failure::usage("a fallback is a digital backend, not the board itself"));
         }
         let (examples, judged) = self.read()?;
@@ -247,6 +264,7 @@ impl Train {
             training_s: seen.training.as_secs_f64(),
             phases: Seconds::of(&seen.phases),
             products: seen.products,
+            statistical_error: seen.statistical_error,
             checkpoint: self.checkpoint.clone(),
             metrics: self.metrics.clone(),
             version: env!("CARGO_PKG_VERSION"),
@@ -310,7 +328,11 @@ impl Train {
             return Ok((saved.theta, learner, step));
         }
         let theta = model.network.init(self.seed);
-        let rate = self.rate.unwrap_or(if self.optimizer.is_adam() { 1e-3 } else { 0.1 });
+        let rate = self.rate.unwrap_or(match self.optimizer {
+            Method::TngdAdam | Method::Adam => 1e-3,
+            Method::Tngd if self.backend.is_kfac() => 0.03,
+            Method::Tngd | Method::Sgd => 0.1,
+        });
         let rule = if self.optimizer.is_adam() {
             Rule::ADAM
         } else {
@@ -323,7 +345,7 @@ impl Train {
         }
         let settings = Settings {
             damping: Damping::Constant(self.damping),
-            time: self.time,
+            time: self.time(),
             delay: self.delay,
             noise: self.noise,
             seed: self.seed,
@@ -345,17 +367,42 @@ impl Train {
         };
         match name {
             BackendName::Board => {
-                let device = self.device.open()?;
-                let board = RcBoard::calibrate(device, &RcCalibrateOptions::default())?;
-                krylov(Box::new(board))
+                krylov(self.boards.relaxer(|label| self.equilibrium_only(label))?)
             }
-            BackendName::Array => Ok(Box::new(Array::new(self.device.open()?)?)),
+            BackendName::KfacBoard => {
+                self.equilibrium_only("kfac-board".into())?;
+                self.boards.kfac(self.boards.inverter()?)
+            }
+            BackendName::Array => Ok(Box::new(Array::new(self.boards.device.open()?)?)),
             BackendName::Krylov => krylov(Box::new(DigitalRelaxer::new(self.cells))),
             BackendName::ExactLaw => Ok(Box::new(ExactLaw::default())),
             BackendName::Euler => Ok(Box::new(Euler::default())),
-            BackendName::Woodbury => Ok(Box::new(Woodbury)),
-            BackendName::Cg => Ok(Box::new(Cg::default())),
+            BackendName::Woodbury => {
+                self.equilibrium_only(Woodbury.label())?;
+                Ok(Box::new(Woodbury))
+            }
+            BackendName::Cg => {
+                self.equilibrium_only(Cg::default().label())?;
+                Ok(Box::new(Cg::default()))
+            }
+            BackendName::Kfac => {
+                self.equilibrium_only("kfac".into())?;
+                self.boards.kfac(Box::new(DigitalInverter))
+            }
         }
+    }
+
+    fn time(&self) -> f64 {
+        self.time.unwrap_or(if self.backend.is_kfac() { f64::INFINITY } else { 1.0 })
+    }
+
+    /// Refuses finite times for what has none.
+    fn equilibrium_only(&self, label: String) -> Result<(), Failure> {
+        let time = if self.time().is_finite() { self.time() } else { self.delay };
+        if self.time().is_infinite() && time == 0.0 {
+            return Ok(());
+        }
+        Err(refused_by(&BackendError::EquilibriumOnly { label, time }))
     }
 
     /// The same learner on the digital backend that was asked for.
@@ -399,6 +446,11 @@ fn refused(error: &OptimError) -> Failure {
     Failure::usage(error.to_string())
 }
 
+/// What a backend refuses.
+fn refused_by(error: &BackendError) -> Failure {
+    Failure::usage(error.to_string())
+}
+
 /// What the steps told.
 #[derive(Default)]
 struct Seen {
@@ -408,6 +460,7 @@ struct Seen {
     evaluations: Vec<Evaluation>,
     training: Duration,
     fell_back_at: Option<u64>,
+    statistical_error: Option<f64>,
 }
 
 impl Seen {
@@ -417,6 +470,7 @@ impl Seen {
         if let Some(report) = &step.report {
             self.products += report.products as u64;
             self.phases.add(&report.phases);
+            self.statistical_error = report.statistical_error;
         }
     }
 }

@@ -100,6 +100,8 @@ pub(crate) struct TrainAnswer {
     pub(crate) phases: Seconds,
     /// Products with the curvature.
     pub(crate) products: u64,
+    /// Standard error that the board's samples left in what the last step read, relative.
+    pub(crate) statistical_error: Option<f64>,
     pub(crate) checkpoint: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
     pub(crate) version: &'static str,
@@ -149,6 +151,9 @@ impl Answer for TrainAnswer {
                     ),
                 ));
             }
+        }
+        if let Some(error) = self.statistical_error {
+            all.push(("samples", format!("leave {} in what the last step read", percent(error))));
         }
         if let Some(step) = self.fell_back_at {
             all.push(("fell back", format!("at step {step}: digital from there on")));

@@ -3,12 +3,12 @@
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-pub(super) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     to.serialize_str(&BASE64.encode(&bytes))
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
     let text = String::deserialize(from)?;
     let bytes = BASE64.decode(text.as_bytes()).map_err(D::Error::custom)?;
     let (values, rest) = bytes.as_chunks();

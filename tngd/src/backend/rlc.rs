@@ -1,0 +1,190 @@
+//! The covariance of an RLC board, as a [`Relaxer`] of t = ∞ and as an [`Inverter`].
+
+use std::{num::NonZeroU64, sync::Arc, time::Instant};
+
+use ndarray::Array2;
+use spu_driver::{
+    Device, Error, Phases,
+    blocks::{BlockError, BlockInversion, Boards, Trouble, invert_blocks},
+    board_model::{MeasuredBoard, MeasuredBoards},
+    invert::{InvertOptions, OperationError, Quiet},
+    matrix::SpdMatrix,
+    plan::Budget,
+};
+use spu_protocol::payload::info::BoardKind;
+
+use super::{BackendError, Capabilities, Inverse, Inverter, Relaxation, Relaxed, Relaxer};
+
+/// An RLC board. Its voltages have the mean 0, so there is nothing that relaxes to a solution: what it
+/// holds is the inverse of its matrix, as the covariance of its noise at rest. That is read as by `spu
+/// invert` (plan, settle, sample, correct by the calibration, check both halves against each other), and the
+/// host multiplies: T⁻¹ b is the limit t = ∞ of a relaxation. Finite times are refused.
+///
+/// The samples leave an error of about √((n + 1)/N) in T⁻¹ b with N effective samples of n cells. It is
+/// stated with each result; what the board's parts add is not, and is small only with a
+/// calibration.
+///
+/// ```
+/// use spu_driver::invert::InvertOptions;
+/// use tngd::backend::{Evolution, Krylov, NaturalGradient, RlcBoard};
+/// use tngd::curvature::Dense;
+///
+/// let device = spu_driver::open("sim:profile=ideal")?;
+/// let board = RlcBoard::new(device, &InvertOptions::default())?;
+/// let mut backend = Krylov::new(Box::new(board), 2)?;
+/// let curvature = Dense::new(vec![2.0, -1.0, -1.0, 2.0], 2)?;
+/// let at = Evolution { damping: 0.1, time: f64::INFINITY, noise: 0.0, seed: 1 };
+/// let mut state = [0.0; 2];
+/// let report = backend.evolve(&curvature, &[1.0, 1.0], &at, &mut state)?;
+/// let error = report.statistical_error.expect("of samples");
+/// assert!((f64::from(state[0]) - 1.0 / 1.1).abs() < 6.0 * error * 1.3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RlcBoard {
+    devices: [Box<dyn Device>; 1],
+    options: InvertOptions,
+    ticks: u64,
+    reads: u64,
+}
+
+impl RlcBoard {
+    /// Effective samples of a read unless told otherwise.
+    pub const EFFECTIVE: u64 = 10_000;
+
+    /// Uses a board with the calibration, timeout and mitigations of `options`; their budget and seed have
+    /// no part in it. [`spu_driver::prepare`] finds the calibration of a board.
+    ///
+    /// # Errors
+    /// A board of RC cells, or a calibration that is not of this kind of board.
+    pub fn new(device: Box<dyn Device>, options: &InvertOptions) -> Result<Self, Error> {
+        let info = device.info();
+        if info.kind() != BoardKind::Rlc {
+            return Err(Error::Unsupported {
+                reasons: vec![format!(
+                    "a {} board has no RLC cells, so its covariance is not read; it relaxes to a mean: use \
+                     RcBoard",
+                    info.profile
+                )],
+            });
+        }
+        let mut measured = MeasuredBoards::new();
+        if let Some(board) = options.measured.get(&info.serial) {
+            board.check(info)?;
+            // Draws would cost as much as all the rest, for an error that is not stated.
+            let board = MeasuredBoard { draws: Vec::new(), ..MeasuredBoard::clone(board) };
+            measured.insert(info.serial, Arc::new(board));
+        }
+        let budget = Budget { effective: Some(Self::EFFECTIVE), ..Budget::default() };
+        let options = InvertOptions { budget, measured: Arc::new(measured), ..options.clone() };
+        Ok(Self { devices: [device], options, ticks: 0, reads: 0 })
+    }
+
+    /// Takes so many effective samples in each read.
+    #[must_use]
+    pub fn effective(mut self, samples: NonZeroU64) -> Self {
+        self.options.budget.effective = Some(samples.get());
+        self
+    }
+
+    /// Ticks and reads of blocks so far.
+    pub fn work(&self) -> (u64, u64) {
+        (self.ticks, self.reads)
+    }
+
+    fn board_label(&self) -> String {
+        let [device] = &self.devices;
+        let calibrated = self.options.measured.contains_key(&device.info().serial);
+        let state = if calibrated { "calibrated" } else { "not calibrated" };
+        format!("{} board {} by its covariance ({state})", device.info().profile, device.uri())
+    }
+
+    fn read(
+        &mut self,
+        a: &SpdMatrix,
+        seed: u64,
+    ) -> Result<(BlockInversion, Relaxed), BackendError> {
+        let start = Instant::now();
+        let options = InvertOptions { seed, ..self.options.clone() };
+        let mut boards = Boards::new(&mut self.devices, options);
+        let result = invert_blocks(&mut boards, a, &Quiet).map_err(|error| {
+            BackendError::Device { label: self.board_label(), source: cause(error) }
+        })?;
+        self.ticks += result.ticks.0;
+        self.reads += result.leaves.len() as u64;
+        let Phases { encode, program, acquire, transfer, decode } = result.phases;
+        let spent = Relaxed {
+            host: start.elapsed().saturating_sub(result.phases.total()),
+            program: encode + program,
+            evolve: acquire,
+            read: transfer + decode,
+            statistical_error: Some(result.statistical_error),
+        };
+        Ok((result, spent))
+    }
+}
+
+/// What the device said, where it did.
+fn cause(error: BlockError) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        BlockError::Cancelled(_) => Error::Cancelled.into(),
+        BlockError::Operation(OperationError::Device(error))
+        | BlockError::Leaf { source: Trouble::Operation(OperationError::Device(error)), .. } => {
+            error.into()
+        }
+        error => error.into(),
+    }
+}
+
+impl Relaxer for RlcBoard {
+    fn label(&self) -> String {
+        self.board_label()
+    }
+
+    fn is_device(&self) -> bool {
+        true
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { finite_time: false, equilibrium: true, noise: false }
+    }
+
+    fn cells(&self) -> usize {
+        self.devices[0].info().cells
+    }
+
+    fn relax(&mut self, relaxation: &Relaxation, y: &mut [f64]) -> Result<Relaxed, BackendError> {
+        let Relaxation { matrix, bias, time, seed, .. } = relaxation;
+        if time.is_finite() {
+            return Err(BackendError::EquilibriumOnly { label: self.board_label(), time: *time });
+        }
+        let n = matrix.len();
+        let t = Array2::from_shape_fn((n, n), |(i, j)| matrix.entry(i, j));
+        let t = SpdMatrix::new(&t, 0.0).map_err(|why| BackendError::Device {
+            label: self.board_label(),
+            source: why.into(),
+        })?;
+        let (result, mut spent) = self.read(&t, *seed)?;
+        for (y, entry) in y.iter_mut().zip(result.inverse.column(0)) {
+            *y = bias * entry;
+        }
+        let mut b = vec![0.0; n];
+        b[0] = *bias;
+        spent.statistical_error = Some(result.product_error(&b));
+        Ok(spent)
+    }
+}
+
+impl Inverter for RlcBoard {
+    fn label(&self) -> String {
+        self.board_label()
+    }
+
+    fn is_device(&self) -> bool {
+        true
+    }
+
+    fn invert(&mut self, a: &SpdMatrix, seed: u64) -> Result<Inverse, BackendError> {
+        let (result, spent) = self.read(a, seed)?;
+        Ok(Inverse { inverse: result.inverse, spent })
+    }
+}
