@@ -29,6 +29,7 @@ module spu_regs #(
     input  wire [31:0] wdata,
     input  wire we,
     input  wire re,
+    input  wire taken,
     output wire [31:0] rdata,
     input  wire [31:0] gateware_id,
     input  wire [15:0] board_kind,
@@ -297,7 +298,8 @@ module spu_regs #(
         end
     end
 
-    reg [31:0] ticks_hi_latched;
+    reg [31:0] ticks_hi_latched, ticks_hi_fetched;
+    reg ticks_hi_pending;
     reg [31:0] word;
     always @* begin
         case (addr)
@@ -357,10 +359,18 @@ module spu_regs #(
             word_read <= 32'd0;
             region_read <= 14'd0;
             ticks_hi_latched <= 32'd0;
-        end else if (re) begin
-            word_read <= word;
-            region_read <= region;
-            if (addr == 16'h0190) ticks_hi_latched <= ticks_hi;
+            ticks_hi_pending <= 1'b0;
+        end else begin
+            if (taken) begin
+                if (ticks_hi_pending) ticks_hi_latched <= ticks_hi_fetched;
+                ticks_hi_pending <= 1'b0;
+            end
+            if (re) begin
+                word_read <= word;
+                region_read <= region;
+                ticks_hi_pending <= addr == 16'h0190;
+                ticks_hi_fetched <= ticks_hi;
+            end
         end
     end
 
