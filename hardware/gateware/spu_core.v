@@ -7,11 +7,11 @@
 // What a board is, comes in on inputs that are constant: see the identity registers. CELLS is 1 to 8
 // and equals `board_cells`; `capture_frames` times the words of a frame fits the capture memory.
 //
-// Converters: DACs take `dac_data` for `dac_cell` with `dac_write` and show what they took with
-// `dac_update`, all at once. ADCs sample with `adc_sample`, all at once; the code of `adc_cell` is on
-// `adc_data` in the clock after `adc_read`, at the earliest 4 clocks after the sample. Codes are two's
-// complement, sign-extended. `permit` low keeps the next tick from being begun: low until the
-// converters' clocks run; `tick` is high in the clock in which one is.
+// Converters: DACs take `dac_data` for `dac_cell` with `dac_write` and show with `dac_update`, all at
+// once, what they took in earlier clocks. ADCs sample with `adc_sample`, all at once, and have the
+// codes 6 clocks later for 8 clocks; that of `adc_cell` is on `adc_data` in the clock after
+// `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps the next tick from being
+// begun: low until the converters' clocks run; `tick` is high in the clock in which one is.
 `default_nettype none
 
 module spu_core #(

@@ -3,10 +3,11 @@
 // Slots of 8 clocks after the tick was begun (`issue`, at the end of phase 7):
 //
 //   0        generators of cells 0 to 7 step, one a clock
-//   1, 2     codes leave the gain stage, 11 clocks behind, and are written to the DACs
-//   2        phase 4: `dac_update`, all DACs show their codes and hold them for one period
-//   3        phase 4: `adc_sample` ends the period of a kept tick, as the next tick's update begins
-//   4        codes are fetched from the ADCs, one cell a clock
+//   1, 2     codes leave the gain stage, 10 clocks behind, and are written to the DACs
+//   2        phase 2: `dac_update`, all DACs show what they took before and hold it for one period;
+//            the next tick's first code is written in this clock
+//   3        phase 2: `adc_sample` ends the period of a kept tick, as the next tick's update begins
+//   4        codes are fetched from the ADCs, one cell a clock, the first 6 clocks after the sample
 //   4, 5, 6  samples are counted, packed and multiplied
 //
 // Ticks that are not kept end with slot 3. `drained`: none is on its way.
@@ -41,8 +42,8 @@ module spu_ticks (
         end
     end
     assign step = running[0];
-    assign dac_update = running[2] && phase == 3'd4;
-    assign adc_sample = kept[3] && phase == 3'd4;
+    assign dac_update = running[2] && phase == 3'd2;
+    assign adc_sample = kept[3] && phase == 3'd2;
     assign fetch = kept[4];
     assign fetch_store = store[4];
     assign drained = running == 7'd0;
