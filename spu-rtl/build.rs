@@ -25,8 +25,8 @@ fn verilate(gateware: &Path) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("verilated");
     let _ = std::fs::remove_dir_all(&out);
     let mut sources = vec![gateware.join("generated/spu_regs.v")];
-    let folder = std::fs::read_dir(gateware)
-        .map_err(|error| format!("{}: {error}", gateware.display()))?;
+    let folder =
+        std::fs::read_dir(gateware).map_err(|error| format!("{}: {error}", gateware.display()))?;
     for entry in folder.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -69,9 +69,9 @@ fn verilate(gateware: &Path) -> Result<(), String> {
 }
 
 fn run(mut command: Command, name: &str) -> Result<String, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{name} does not run ({error}); Debian: apt-get install {name}"))?;
+    let output = command.output().map_err(|error| {
+        format!("{name} does not run ({error}); Debian: apt-get install {name}")
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

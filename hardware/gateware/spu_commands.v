@@ -94,11 +94,11 @@ module spu_commands #(
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
                     if (load_at == (seeds ? 7'd63 : 7'd91)) begin
                         load <= 1'b0;
-                        clocks <= 8'd2;
+                        clocks <= 8'd3;
                         state <= LOADED;
                     end
                 end
-                // The last word is on its way.
+                // The last words are on their way.
                 LOADED: begin
                     clocks <= clocks - 8'd1;
                     if (clocks == 8'd0) state <= seeds ? READY : SWITCH;

@@ -6,7 +6,7 @@
 //
 // Bus: the ports of spu_regs; `rdata` in the clock after `re`, for all arrays. Loads: `load` asks
 // for the word at `load_at`; where the bus does not read in that clock (`load_granted`), it is on
-// `loaded_data` with `loaded` and `loaded_at` one clock later, for those who keep a copy.
+// `loaded_data` with `loaded` and `loaded_at` two clocks later, for those who keep a copy.
 //
 //   0.. 7 self bank    8..15 storage bank   16..23 noise gain   24..31 bias   32..63 noise seed
 //  64..91 coupling bank   96..103 initial state   104..111 ADC offset   112..119 ADC gain
@@ -54,7 +54,7 @@ module spu_store (
     output wire load_granted,
     output reg  loaded,
     output reg  [6:0] loaded_at,
-    output wire [31:0] loaded_data
+    output reg  [31:0] loaded_data
 );
     // Every array has one of its strobes high at most, and only one array has.
     wire self_bank = self_bank_we || self_bank_re;
@@ -121,10 +121,15 @@ module spu_store (
     assign rdata = word_written ? word : 32'd0;
 
     assign load_granted = load && !bus_re;
-    assign loaded_data = rdata;
+    reg fetched;
+    reg [6:0] fetched_at;
     always @(posedge clk) begin
-        loaded <= load_granted;
-        loaded_at <= load_at;
+        fetched <= load_granted;
+        fetched_at <= load_at;
+        // A memory's output is late in its clock.
+        loaded <= fetched;
+        loaded_at <= fetched_at;
+        loaded_data <= rdata;
     end
 endmodule
 

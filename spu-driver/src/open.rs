@@ -23,7 +23,7 @@ pub(crate) const SCHEMES: [(&str, bool); 8] = [
     ("tcp", cfg!(feature = "net")),
     ("unix", cfg!(all(unix, feature = "net"))),
     ("qemu", cfg!(all(unix, feature = "qemu"))),
-    ("rtl", false),
+    ("rtl", cfg!(feature = "rtl")),
     ("replay", true),
 ];
 
@@ -79,10 +79,13 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
     let bad = |why: String| Error::BadUri { uri: uris.into(), why };
     let list = DeviceUri::parse_list(uris)?;
     match &list[..] {
-        [uri @ (DeviceUri::Sim(_) | DeviceUri::Qemu(_))] => (0..count)
+        [uri @ (DeviceUri::Sim(_) | DeviceUri::Qemu(_) | DeviceUri::Rtl(_))] => (0..count)
             .map(|number| {
                 let mut uri = uri.clone();
-                if let DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri {
+                if let DeviceUri::Sim(sim)
+                | DeviceUri::Rtl(sim)
+                | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri
+                {
                     let copy = u32::try_from(number).ok().and_then(|n| sim.copy.checked_add(n));
                     let copy =
                         copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
@@ -97,7 +100,7 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
         list if list.len() == count => Ok(list.to_vec()),
         list => Err(bad(format!(
             "it names {} where {count} copies are asked for; name each, separated by commas, or \
-             use one sim, qemu or replay URI",
+             use one sim, qemu, rtl or replay URI",
             match list.len() {
                 1 => "1 device".to_owned(),
                 many => format!("{many} devices"),
@@ -190,7 +193,13 @@ impl DeviceUri {
             Self::Qemu(_) => {
                 Err(self.absent("emulated microcontroller (cargo feature `qemu`, on Unix)"))
             }
-            Self::Rtl => Err(self.absent("RTL simulator")),
+            #[cfg(feature = "rtl")]
+            Self::Rtl(options) => {
+                let board = crate::sim::rtl_board(options)?;
+                Ok(Box::new(crate::link::InProcess::to(board, "gateware under Verilator")))
+            }
+            #[cfg(not(feature = "rtl"))]
+            Self::Rtl(_) => Err(self.absent("RTL simulator (cargo feature `rtl`)")),
             Self::Replay { path } => Ok(Box::new(Replay::open(path)?)),
         }
     }

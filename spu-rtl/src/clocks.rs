@@ -4,7 +4,7 @@ use spu_protocol::code::{AdcCode, DacCode};
 use spu_protocol::regs;
 use spu_sim::analog::BankCodes;
 use spu_sim::converters::{Converters, Kept};
-use spu_sim::{AdcRow, Dispatch, DacRow, Fpga, LANES, Profile};
+use spu_sim::{AdcRow, DacRow, Dispatch, Fpga, LANES, Profile};
 
 use crate::GATEWARE_ID;
 use crate::chain::Chain;

@@ -7,6 +7,7 @@
 //!
 //! Where Verilator was missing when this crate was built, [`available`] says so.
 
+mod board;
 mod chain;
 mod clocks;
 mod error;
@@ -19,6 +20,7 @@ mod model;
 mod pins;
 mod spi;
 
+pub use board::RtlBoard;
 pub use clocks::RtlFpga;
 pub use error::RtlError;
 pub use model::available;

@@ -162,6 +162,7 @@ fn reads_status(operations: &[Operation<'_, u8>]) -> bool {
     let address = usize::from(u16::from_be_bytes([high, low]));
     sent == COMMAND
         && direction == READ
-        && !(usize::from(regs::FIFO)..usize::from(regs::FIFO) + regs::FIFO_OCTETS).contains(&address)
+        && !(usize::from(regs::FIFO)..usize::from(regs::FIFO) + regs::FIFO_OCTETS)
+            .contains(&address)
         && (address..address + read).contains(&usize::from(regs::STATUS))
 }

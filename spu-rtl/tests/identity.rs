@@ -197,11 +197,8 @@ impl<C: Converters> Pair<C> {
             let first = if self.one_in(2) { 0 } else { self.below(count) };
             // Past the end of the array now and then: what follows is not written.
             let length = if self.one_in(2) { count - first } else { 1 + self.below(count) };
-            let words = if self.one_in(8) {
-                vec![0; length as usize]
-            } else {
-                self.codes(length as usize)
-            };
+            let words =
+                if self.one_in(8) { vec![0; length as usize] } else { self.codes(length as usize) };
             self.write(address + 4 * first as u16, &words);
             if self.one_in(2) {
                 self.read(address, 4 * count as usize);
@@ -218,8 +215,7 @@ impl<C: Converters> Pair<C> {
     fn drive(&mut self) {
         let gains: Vec<u32> = (0..8).map(|_| self.below(9000) as u32).collect();
         self.write(regs::noise_gain(0), &gains);
-        let biases: Vec<u32> =
-            (0..8).map(|_| (self.below(200) as u32).wrapping_sub(100)).collect();
+        let biases: Vec<u32> = (0..8).map(|_| (self.below(200) as u32).wrapping_sub(100)).collect();
         self.write(regs::bias(0), &biases);
     }
 
@@ -306,8 +302,7 @@ impl<C: Converters> Pair<C> {
         let address = self.random.next_u64() as u16;
         let address = if self.one_in(3) { address } else { address & 0x1FC };
         let read = self.below(30) as usize;
-        let write: Vec<u8> =
-            (0..self.below(9)).map(|_| self.random.next_u64() as u8).collect();
+        let write: Vec<u8> = (0..self.below(9)).map(|_| self.random.next_u64() as u8).collect();
         if direction == 0x80 {
             self.exchange(direction, address, &[], read);
         } else if !(regs::CONTROL.saturating_sub(8)..=regs::CONTROL + 3).contains(&address) {

@@ -9,7 +9,9 @@
 // Ports of registers held here: <register>_<field>, or <register> where the field is the whole
 // word; an array is one packed vector, element 0 in its lowest word. Writable fields are outputs;
 // a field that is a command is an output, high for one clock. The others are inputs, read as they
-// are in the clock of `re`.
+// are in the clock of `re`. What a read captures, shows from `taken`: high in a clock after `re` in
+// which the word of that `re` is known to have been read (a bus that fetches ahead says so later), or
+// always, where every word fetched is read.
 //
 // Arrays that belong in memory are not held here but decoded: <array>_re and <array>_we are high in
 // the clock of the access, <array>_index is the element, `wdata` the value to write. The value read
