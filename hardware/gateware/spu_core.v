@@ -111,6 +111,7 @@ module spu_core #(
     wire saturated_re;
     wire [31:0] saturated_rdata;
     wire [6:0] sum_index;
+    wire sum_re;
     wire [31:0] sum_rdata;
     wire [10:0] product_index;
     wire product_re;
@@ -174,13 +175,14 @@ module spu_core #(
         .adc_offset_index(adc_offset_index), .adc_offset_we(adc_offset_we), .adc_offset_re(adc_offset_re), .adc_offset_rdata(store_rdata),
         .adc_gain_index(adc_gain_index), .adc_gain_we(adc_gain_we), .adc_gain_re(adc_gain_re), .adc_gain_rdata(store_rdata),
         .noise_seed_index(noise_seed_index), .noise_seed_we(noise_seed_we), .noise_seed_re(noise_seed_re), .noise_seed_rdata(store_rdata),
-        .sum_index(sum_index), .sum_re(), .sum_rdata(sum_rdata),
+        .sum_index(sum_index), .sum_re(sum_re), .sum_rdata(sum_rdata),
         .product_index(product_index), .product_re(product_re), .product_rdata(product_rdata),
         // The SPI slave serves the window; the bulk window is reserved.
         .fifo_index(), .fifo_re(), .fifo_rdata(32'd0),
         .bulk_index(), .bulk_we(), .bulk_re(), .bulk_rdata(32'd0)
     );
 
+    // Answers later than spu_regs asks for: spu_spi waits for it.
     wire load, load_granted, loaded;
     wire [6:0] load_at, loaded_at;
     wire [31:0] loaded_data;
@@ -292,7 +294,7 @@ module spu_core #(
     spu_moments #(.CELLS(CELLS)) moments (
         .clk(clk), .reset(reset), .clear(begin_run || reset), .enable(run_moments),
         .valid(sample_valid), .last(sample_last), .code(sample),
-        .sum_index(sum_index[3:0]), .sum_rdata(sum_rdata),
+        .sum_index(sum_index[3:0]), .sum_re(sum_re), .sum_rdata(sum_rdata),
         .product_index(product_index[6:0]), .product_re(product_re),
         .product_rdata(product_rdata)
     );

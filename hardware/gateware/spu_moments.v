@@ -6,7 +6,7 @@
 // them, and 48 bits as many codes. 12 clocks from a tick's last sample to the last accumulator.
 //
 // `clear` acts at once: the next tick starts the accumulators. Bus: 64-bit values in two words, low
-// word at even indices, on `rdata` in the clock after the index (with `product_re`, for products). Accumulators have
+// word at even indices, on `rdata` two clocks after `sum_re` or `product_re`. Accumulators have
 // one read port: words read while ticks are on their way are not to be used.
 `default_nettype none
 
@@ -21,6 +21,7 @@ module spu_moments #(
     input  wire last,
     input  wire signed [15:0] code,
     input  wire [3:0] sum_index,
+    input  wire sum_re,
     output wire [31:0] sum_rdata,
     input  wire [6:0] product_index,
     input  wire product_re,
@@ -74,9 +75,15 @@ module spu_moments #(
     wire [2:0] distance = apart > 3'd4 ? 3'd0 - apart : apart;
     wire [2:0] product_lane = apart > 3'd4 ? second : first;
 
-    // Asked for in the clock before.
+    // What was asked for last.
     reg high_word;
-    reg [2:0] asked_distance;
+    reg [2:0] asked_lane, asked_distance;
+    always @(posedge clk)
+        if (sum_re || product_re) begin
+            high_word <= product_re ? product_index[0] : sum_index[0];
+            asked_lane <= product_re ? product_lane : sum_index[3:1];
+            asked_distance <= distance;
+        end
 
     // --- Accumulators -----------------------------------------------------------------------
 
@@ -84,7 +91,7 @@ module spu_moments #(
     // 1: product and old value; 2: sum written.
     reg adding;
     reg [2:0] add_lane;
-    wire [2:0] read_lane = turning ? lane : product_re ? product_lane : sum_index[3:1];
+    wire [2:0] read_lane = turning ? lane : asked_lane;
     always @(posedge clk) begin
         adding <= turning && !reset;
         add_lane <= lane;
@@ -120,10 +127,6 @@ module spu_moments #(
         if (adding) sums[add_lane] <= sum + {{32{added[15]}}, added};
     end
 
-    always @(posedge clk) begin
-        high_word <= product_re ? product_index[0] : sum_index[0];
-        asked_distance <= distance;
-    end
     assign sum_rdata = high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
     assign product_rdata = product_words[32*asked_distance +: 32];
 endmodule

@@ -4,7 +4,7 @@
 // last reset: a soft reset thus takes one clock. A code is cut to its range when written, so that
 // reading back shows what applies.
 //
-// Bus: the ports of spu_regs; `rdata` in the clock after `re`, for all arrays. Loads: `load` asks
+// Bus: the ports of spu_regs; `rdata` three clocks after `re`, for all arrays. Loads: `load` asks
 // for the word at `load_at`; where the bus does not read in that clock (`load_granted`), it is on
 // `loaded_data` with `loaded` and `loaded_at` two clocks later, for those who keep a copy.
 //
@@ -48,13 +48,13 @@ module spu_store (
     input  wire [4:0] noise_seed_index,
     input  wire noise_seed_we,
     input  wire noise_seed_re,
-    output wire [31:0] rdata,
+    output reg  [31:0] rdata,
     input  wire load,
     input  wire [6:0] load_at,
     output wire load_granted,
     output reg  loaded,
     output reg  [6:0] loaded_at,
-    output reg  [31:0] loaded_data
+    output wire [31:0] loaded_data
 );
     // Every array has one of its strobes high at most, and only one array has.
     wire self_bank = self_bank_we || self_bank_re;
@@ -66,11 +66,11 @@ module spu_store (
     wire adc_offset = adc_offset_we || adc_offset_re;
     wire adc_gain = adc_gain_we || adc_gain_re;
     wire noise_seed = noise_seed_we || noise_seed_re;
-    wire bus_we = self_bank_we || coupling_bank_we || noise_gain_we || bias_we || storage_we
+    wire any_we = self_bank_we || coupling_bank_we || noise_gain_we || bias_we || storage_we
         || initial_we || adc_offset_we || adc_gain_we || noise_seed_we;
-    wire bus_re = self_bank_re || coupling_bank_re || noise_gain_re || bias_re || storage_re
+    wire any_re = self_bank_re || coupling_bank_re || noise_gain_re || bias_re || storage_re
         || initial_re || adc_offset_re || adc_gain_re || noise_seed_re;
-    wire [6:0] bus_at = {7{self_bank}} & {4'd0, self_bank_index}
+    wire [6:0] any_at = {7{self_bank}} & {4'd0, self_bank_index}
         | {7{storage}} & {4'd1, storage_index}
         | {7{noise_gain}} & {4'd2, noise_gain_index}
         | {7{bias}} & {4'd3, bias_index}
@@ -79,6 +79,21 @@ module spu_store (
         | {7{initial_state}} & {4'd12, initial_index}
         | {7{adc_offset}} & {4'd13, adc_offset_index}
         | {7{adc_gain}} & {4'd14, adc_gain_index};
+    // The access in the clock after: the bus's decoder is deep.
+    reg bus_we, bus_re;
+    reg [6:0] bus_at;
+    reg [31:0] given;
+    always @(posedge clk) begin
+        bus_we <= any_we;
+        bus_re <= any_re;
+        bus_at <= any_at;
+        given <= wdata;
+    end
+    wire at_self = bus_at[6:3] == 4'd0;
+    wire at_storage = bus_at[6:3] == 4'd1;
+    wire at_gain = bus_at[6:3] == 4'd2;
+    wire at_bias = bus_at[6:3] == 4'd3;
+    wire at_coupling = bus_at[6:5] == 2'd2;
 
     // --- Range of a code --------------------------------------------------------------------
 
@@ -88,19 +103,19 @@ module spu_store (
     reg [31:0] high, low;
     reg is_signed, is_code;
     always @* begin
-        is_code = self_bank || coupling_bank || noise_gain || bias
-            || (storage && storage_bits != 8'd0);
-        is_signed = coupling_bank || bias;
+        is_code = at_self || at_coupling || at_gain || at_bias
+            || (at_storage && storage_bits != 8'd0);
+        is_signed = at_coupling || at_bias;
         high = self_limit;
-        if (coupling_bank) high = coupling_limit;
-        if (storage) high = storage_limit;
-        if (noise_gain) high = 32'h0000_FFFF;
-        if (bias) high = {16'd0, dac_full_scale};
-        low = (bias || coupling_signed) ? -high : 32'd0;
+        if (at_coupling) high = coupling_limit;
+        if (at_storage) high = storage_limit;
+        if (at_gain) high = 32'h0000_FFFF;
+        if (at_bias) high = {16'd0, dac_full_scale};
+        low = (at_bias || coupling_signed) ? -high : 32'd0;
     end
-    wire above = is_signed ? $signed(wdata) > $signed(high) : wdata > high;
-    wire below = is_signed && $signed(wdata) < $signed(low);
-    wire [31:0] value = !is_code ? wdata : above ? high : below ? low : wdata;
+    wire above = is_signed ? $signed(given) > $signed(high) : given > high;
+    wire below = is_signed && $signed(given) < $signed(low);
+    wire [31:0] value = !is_code ? given : above ? high : below ? low : given;
 
     // --- Memory -----------------------------------------------------------------------------
 
@@ -118,7 +133,8 @@ module spu_store (
         if (reset) written <= 128'd0;
         else if (bus_we) written[bus_at] <= 1'b1;
     end
-    assign rdata = word_written ? word : 32'd0;
+    // A memory's output is late in its clock.
+    always @(posedge clk) rdata <= word_written ? word : 32'd0;
 
     assign load_granted = load && !bus_re;
     reg fetched;
@@ -126,11 +142,10 @@ module spu_store (
     always @(posedge clk) begin
         fetched <= load_granted;
         fetched_at <= load_at;
-        // A memory's output is late in its clock.
         loaded <= fetched;
         loaded_at <= fetched_at;
-        loaded_data <= rdata;
     end
+    assign loaded_data = rdata;
 endmodule
 
 `default_nettype wire

@@ -2,7 +2,7 @@
 //!
 //! Random traffic (programs, seeds, plans, commands, reads that end anywhere, stalls, overruns)
 //! goes to both in lockstep; every octet that comes back is compared. `SPU_RTL_TICKS` and
-//! `SPU_RTL_SEED` choose how long and which.
+//! `SPU_RTL_SEED` choose how long and which, `SPU_RTL_RUN` the most ticks of a run.
 
 use std::num::NonZeroU32;
 
@@ -352,8 +352,9 @@ fn traffic<C: Converters>(profile: &Profile, make: impl Fn() -> C, seed: u64, ti
     let mut pair = Pair::new(profile, make, seed);
     pair.read(0, 0x200);
     pair.look();
+    let run = number("SPU_RTL_RUN", 6000);
     while pair.sim.fpga().run_ticks() < ticks {
-        pair.step(6000);
+        pair.step(run);
     }
     println!(
         "{}: {} ticks, {} octets compared, {} clocks",
@@ -369,7 +370,7 @@ fn random_traffic_gets_the_same_answers() {
     if skipped() {
         return;
     }
-    let (ticks, seed) = (number("SPU_RTL_TICKS", 200_000), number("SPU_RTL_SEED", 1));
+    let (ticks, seed) = (number("SPU_RTL_TICKS", 60_000), number("SPU_RTL_SEED", 1));
     for (k, (name, capture)) in
         [("rev-a", 4096), ("rev-b", 100), ("ideal", 7), ("rc-8", 1000)].into_iter().enumerate()
     {
@@ -387,6 +388,6 @@ fn the_analog_board_at_the_pins_gives_the_same_codes() {
     for name in ["rev-b", "rc-8"] {
         let profile = profile(name, 500);
         let analog = || Analog::new(profile.clone(), 7, 1, Dispatch::detect());
-        traffic(&profile, analog, 11, 20_000);
+        traffic(&profile, analog, 11, 6_000);
     }
 }

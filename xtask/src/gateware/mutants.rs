@@ -20,7 +20,7 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_gain.v", "product + 31'sd2048", "product + 31'sd0"),
     ("spu_gain.v", "sum < -high ? -high[15:0]", "sum < -high ? high[15:0]"),
     ("spu_store.v", "32'h0000_FFFF", "32'h0000_7FFF"),
-    ("spu_store.v", "(bias || coupling_signed) ? -high", "bias ? -high"),
+    ("spu_store.v", "(at_bias || coupling_signed) ? -high", "at_bias ? -high"),
     ("spu_store.v", "if (reset) written <= 128'd0;", "if (1'b0) written <= 128'd0;"),
     ("spu_sequencer.v", "until_kept <= between;", "until_kept <= decimation;"),
     ("spu_sequencer.v", "run_stream && !run_realtime;", "run_stream;"),
@@ -64,7 +64,6 @@ pub(super) fn run(count: usize) -> Result<()> {
             .current_dir(root())
             .args(["test", "-q", "-p", "spu-rtl", "--test", "identity"])
             .env("SPU_GATEWARE", &copy)
-            .env("CARGO_TARGET_DIR", cache("mutants")?.join("target"))
             .output()
             .context("cargo cannot be started")?;
         let said = String::from_utf8_lossy(&test.stdout);
