@@ -126,6 +126,9 @@ impl<C: Converters> RtlFpga<C> {
     }
 
     /// Lets time pass until nothing is being done.
+    ///
+    /// # Panics
+    /// If that does not come, which is a mistake in the gateware.
     pub fn finish(&mut self) {
         for _ in 0..PATIENCE {
             if !self.outputs.busy {

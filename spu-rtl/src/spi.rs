@@ -109,7 +109,7 @@ impl<C: Converters> SpiDevice<u8> for RtlSpi<C> {
                     }
                 }
                 Operation::Write(octets) => {
-                    for &octet in octets.iter() {
+                    for &octet in *octets {
                         self.exchange(octet);
                     }
                 }
@@ -153,8 +153,9 @@ fn reads_status(operations: &[Operation<'_, u8>]) -> bool {
             sent += 1;
         }
         read += match operation {
-            Operation::Read(buffer) | Operation::Transfer(buffer, _) => buffer.len(),
-            Operation::TransferInPlace(buffer) => buffer.len(),
+            Operation::Read(buffer)
+            | Operation::Transfer(buffer, _)
+            | Operation::TransferInPlace(buffer) => buffer.len(),
             Operation::Write(_) | Operation::DelayNs(_) => 0,
         };
     }

