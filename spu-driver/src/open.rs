@@ -264,7 +264,7 @@ mod tests {
             texts("sim:copy=9,fault=hang,serial:/dev/ttyACM0", 2),
             ["sim:profile=rev-a,seed=0,copy=9,fault=hang", "serial:/dev/ttyACM0"]
         );
-        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("rtl", 0)] {
+        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("unix:/a", 0)] {
             let error = copies(uris, count).unwrap_err();
             assert!(matches!(error, Error::BadUri { .. }), "{error}");
             assert!(error.to_string().contains(&format!("{count} copies")), "{error}");
@@ -281,7 +281,8 @@ mod tests {
     #[test]
     fn links_that_this_build_lacks_are_said_to_be_missing() {
         let qemu = ["qemu"].into_iter().filter(|_| cfg!(not(all(unix, feature = "qemu"))));
-        for uri in qemu.chain(["rtl"]) {
+        let rtl = ["rtl"].into_iter().filter(|_| cfg!(not(feature = "rtl")));
+        for uri in qemu.chain(rtl) {
             let error = open(uri).err().expect("there is no such link");
             let Error::Unsupported { reasons } = &error else { panic!("{error}") };
             assert!(reasons[0].contains("this build has no"), "{reasons:?}");

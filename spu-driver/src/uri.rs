@@ -166,7 +166,7 @@ const FORMS: [(&str, &str); 8] = [
     ("tcp", "tcp:host:port"),
     ("unix", "unix:/path"),
     ("qemu", "qemu[:board=mps2-an386,profile=rev-a,seed=7,copy=0]"),
-    ("rtl", "rtl"),
+    ("rtl", "rtl[:profile=rev-a,seed=7,copy=0]"),
     ("replay", "replay:run.spu"),
 ];
 
@@ -420,6 +420,7 @@ mod tests {
             "qemu:lm3s6965evb",
             "qemu:copy=3,board=a",
             "rtl",
+            "rtl:profile=rev-b,copy=2",
             "replay:a,b.spu",
         ] {
             let uri: DeviceUri = text.parse().unwrap();
@@ -459,7 +460,7 @@ mod tests {
             ("qemu:seed=1,fast", &["\"fast\" has no value"]),
             ("qemu:boards=1", &["unknown option \"boards\"", "board, profile"]),
             ("sim:board=a", &["unknown option \"board\"", "are profile"]),
-            ("rtl:fast", &["takes no options"]),
+            ("rtl:fast", &["\"fast\" has no value"]),
         ] {
             let why = why(text);
             for part in parts {
