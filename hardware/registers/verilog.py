@@ -14,7 +14,9 @@ HEAD = """\
 // Ports of registers held here: <register>_<field>, or <register> where the field is the whole
 // word; an array is one packed vector, element 0 in its lowest word. Writable fields are outputs;
 // a field that is a command is an output, high for one clock. The others are inputs, read as they
-// are in the clock of `re`.
+// are in the clock of `re`. What a read captures, shows from `taken`: high in a clock after `re` in
+// which the word of that `re` is known to have been read (a bus that fetches ahead says so later), or
+// always, where every word fetched is read.
 //
 // Arrays that belong in memory are not held here but decoded: <array>_re and <array>_we are high in
 // the clock of the access, <array>_index is the element, `wdata` the value to write. The value read
@@ -150,7 +152,8 @@ def _ones(r: Register) -> int:
 def _reads(inner: list[Register], regions: int) -> list[str]:
     latched = [r for r in inner if r.latched_by]
     by_name = {r.name: r for r in inner}
-    out = [f"    reg [31:0] {r.name.lower()}_latched;" for r in latched]
+    out = [f"    reg [31:0] {r.name.lower()}_latched, {r.name.lower()}_fetched;" for r in latched]
+    out += [f"    reg {r.name.lower()}_pending;" for r in latched]
     out += ["    reg [31:0] word;", "    always @* begin", "        case (addr)"]
     for r in inner:
         if r.access == "wo":
@@ -161,13 +164,19 @@ def _reads(inner: list[Register], regions: int) -> list[str]:
     out += ["    reg [31:0] word_read;", f"    reg [{regions - 1}:0] region_read;"]
     out += ["    always @(posedge clk) begin", "        if (reset) begin"]
     out += ["            word_read <= 32'd0;", f"            region_read <= {regions}'d0;"]
-    out += [f"            {r.name.lower()}_latched <= 32'd0;" for r in latched]
-    out += ["        end else if (re) begin"]
-    out += ["            word_read <= word;", "            region_read <= region;"]
     for r in latched:
-        at = by_name[r.latched_by].address
-        out += [f"            if (addr == 16'h{at:04X}) {r.name.lower()}_latched <= {r.name.lower()};"]
-    return out + ["        end", "    end", ""]
+        out += [f"            {r.name.lower()}_latched <= 32'd0;", f"            {r.name.lower()}_pending <= 1'b0;"]
+    out += ["        end else begin", "            if (taken) begin"]
+    for r in latched:
+        name = r.name.lower()
+        out += [f"                if ({name}_pending) {name}_latched <= {name}_fetched;"]
+        out += [f"                {name}_pending <= 1'b0;"]
+    out += ["            end", "            if (re) begin"]
+    out += ["                word_read <= word;", "                region_read <= region;"]
+    for r in latched:
+        at, name = by_name[r.latched_by].address, r.name.lower()
+        out += [f"                {name}_pending <= addr == 16'h{at:04X};", f"                {name}_fetched <= {name};"]
+    return out + ["            end", "        end", "    end", ""]
 
 
 def write(registers: list[Register]) -> str:
@@ -177,7 +186,7 @@ def write(registers: list[Register]) -> str:
     outer = [r for r in registers if r.external]
     ports = ["input  wire clk", "input  wire reset"]
     ports += ["input  wire [15:0] addr", "input  wire [31:0] wdata"]
-    ports += ["input  wire we", "input  wire re", "output wire [31:0] rdata"]
+    ports += ["input  wire we", "input  wire re", "input  wire taken", "output wire [31:0] rdata"]
     ports += _ports(inner, outer)
     lines = ["`default_nettype none", ""]
     lines += ["module spu_regs #(", "    // Cells of the board.", "    parameter integer CELLS = 8", ") ("]

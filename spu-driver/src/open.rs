@@ -23,7 +23,7 @@ pub(crate) const SCHEMES: [(&str, bool); 8] = [
     ("tcp", cfg!(feature = "net")),
     ("unix", cfg!(all(unix, feature = "net"))),
     ("qemu", cfg!(all(unix, feature = "qemu"))),
-    ("rtl", false),
+    ("rtl", cfg!(feature = "rtl")),
     ("replay", true),
 ];
 
@@ -79,10 +79,13 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
     let bad = |why: String| Error::BadUri { uri: uris.into(), why };
     let list = DeviceUri::parse_list(uris)?;
     match &list[..] {
-        [uri @ (DeviceUri::Sim(_) | DeviceUri::Qemu(_))] => (0..count)
+        [uri @ (DeviceUri::Sim(_) | DeviceUri::Qemu(_) | DeviceUri::Rtl(_))] => (0..count)
             .map(|number| {
                 let mut uri = uri.clone();
-                if let DeviceUri::Sim(sim) | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri {
+                if let DeviceUri::Sim(sim)
+                | DeviceUri::Rtl(sim)
+                | DeviceUri::Qemu(QemuOptions { sim, .. }) = &mut uri
+                {
                     let copy = u32::try_from(number).ok().and_then(|n| sim.copy.checked_add(n));
                     let copy =
                         copy.ok_or_else(|| bad("the copy numbers exceed 2^32 - 1".into()))?;
@@ -97,7 +100,7 @@ pub fn copies(uris: &str, count: usize) -> Result<Vec<DeviceUri>, Error> {
         list if list.len() == count => Ok(list.to_vec()),
         list => Err(bad(format!(
             "it names {} where {count} copies are asked for; name each, separated by commas, or \
-             use one sim, qemu or replay URI",
+             use one sim, qemu, rtl or replay URI",
             match list.len() {
                 1 => "1 device".to_owned(),
                 many => format!("{many} devices"),
@@ -190,7 +193,13 @@ impl DeviceUri {
             Self::Qemu(_) => {
                 Err(self.absent("emulated microcontroller (cargo feature `qemu`, on Unix)"))
             }
-            Self::Rtl => Err(self.absent("RTL simulator")),
+            #[cfg(feature = "rtl")]
+            Self::Rtl(options) => {
+                let board = crate::sim::rtl_board(options)?;
+                Ok(Box::new(crate::link::InProcess::to(board, "gateware under Verilator")))
+            }
+            #[cfg(not(feature = "rtl"))]
+            Self::Rtl(_) => Err(self.absent("RTL simulator (cargo feature `rtl`)")),
             Self::Replay { path } => Ok(Box::new(Replay::open(path)?)),
         }
     }
@@ -255,7 +264,7 @@ mod tests {
             texts("sim:copy=9,fault=hang,serial:/dev/ttyACM0", 2),
             ["sim:profile=rev-a,seed=0,copy=9,fault=hang", "serial:/dev/ttyACM0"]
         );
-        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("rtl", 0)] {
+        for (uris, count) in [("serial:a", 3), ("sim,sim", 3), ("sim,sim", 1), ("unix:/a", 0)] {
             let error = copies(uris, count).unwrap_err();
             assert!(matches!(error, Error::BadUri { .. }), "{error}");
             assert!(error.to_string().contains(&format!("{count} copies")), "{error}");
@@ -272,7 +281,8 @@ mod tests {
     #[test]
     fn links_that_this_build_lacks_are_said_to_be_missing() {
         let qemu = ["qemu"].into_iter().filter(|_| cfg!(not(all(unix, feature = "qemu"))));
-        for uri in qemu.chain(["rtl"]) {
+        let rtl = ["rtl"].into_iter().filter(|_| cfg!(not(feature = "rtl")));
+        for uri in qemu.chain(rtl) {
             let error = open(uri).err().expect("there is no such link");
             let Error::Unsupported { reasons } = &error else { panic!("{error}") };
             assert!(reasons[0].contains("this build has no"), "{reasons:?}");

@@ -41,6 +41,27 @@ pub fn sim_board(options: &SimOptions) -> Result<SimBoard, Error> {
     Ok(board)
 }
 
+/// The gateware under Verilator and the cells that `options` describe.
+///
+/// # Errors
+/// As [`sim_board`]; [`Error::Unsupported`] for faults, for a board that the gateware does not fit
+/// and where it was not built.
+#[cfg(feature = "rtl")]
+pub fn rtl_board(options: &SimOptions) -> Result<spu_rtl::RtlBoard, Error> {
+    let uri = DeviceUri::Rtl(options.clone()).to_string();
+    let config = sim_config(options, &uri)?;
+    let unsupported = |why: String| Error::Unsupported { reasons: vec![format!("{uri}: {why}")] };
+    if !options.fault.is_empty() {
+        return Err(unsupported("the gateware takes no faults: use sim for them".into()));
+    }
+    let quantum = options.quantum.and_then(NonZeroU32::new);
+    let board = spu_rtl::RtlBoard::new(&config, quantum.unwrap_or(spu_sim::board::DEFAULT_QUANTUM));
+    board.map_err(|error| match error {
+        spu_rtl::RtlError::Sim(error) => bad(&uri, &error),
+        error => unsupported(error.to_string()),
+    })
+}
+
 /// The FPGA and the cells that `options` describe; `uri` names them in errors, which are those of
 /// [`sim_board`].
 pub(crate) fn sim_config(options: &SimOptions, uri: &str) -> Result<SimConfig, Error> {

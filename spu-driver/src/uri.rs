@@ -55,7 +55,7 @@ use crate::error::Error;
 /// assert_eq!("qemu".parse::<DeviceUri>()?, DeviceUri::Qemu(QemuOptions::default()));
 /// let uri: DeviceUri = "qemu:lm3s6965evb,seed=7".parse()?;
 /// assert_eq!(uri.to_string(), "qemu:board=lm3s6965evb,profile=rev-a,seed=7,copy=0");
-/// assert_eq!("rtl".parse::<DeviceUri>()?, DeviceUri::Rtl);
+/// assert_eq!("rtl".parse::<DeviceUri>()?, DeviceUri::Rtl(Default::default()));
 /// assert_eq!("replay:run.spu".parse::<DeviceUri>()?.to_string(), "replay:run.spu");
 /// # Ok::<(), spu_driver::Error>(())
 /// ```
@@ -104,8 +104,8 @@ pub enum DeviceUri {
     },
     /// The firmware image in an emulated microcontroller.
     Qemu(QemuOptions),
-    /// The gateware in an RTL simulator.
-    Rtl,
+    /// The gateware under Verilator, with the simulator's cells.
+    Rtl(SimOptions),
     /// A recording.
     Replay {
         /// Path of the recording.
@@ -166,7 +166,7 @@ const FORMS: [(&str, &str); 8] = [
     ("tcp", "tcp:host:port"),
     ("unix", "unix:/path"),
     ("qemu", "qemu[:board=mps2-an386,profile=rev-a,seed=7,copy=0]"),
-    ("rtl", "rtl"),
+    ("rtl", "rtl[:profile=rev-a,seed=7,copy=0]"),
     ("replay", "replay:run.spu"),
 ];
 
@@ -192,8 +192,7 @@ fn parse(text: &str) -> Result<DeviceUri, String> {
         "tcp" => tcp(rest),
         "unix" => Ok(DeviceUri::Unix { path: path("the path")?.into() }),
         "replay" => Ok(DeviceUri::Replay { path: path("the path")?.into() }),
-        "rtl" if !rest.is_empty() => Err(format!("{scheme} takes no options")),
-        "rtl" => Ok(DeviceUri::Rtl),
+        "rtl" => sim(rest, None).map(DeviceUri::Rtl),
         _ => {
             let forms: Vec<_> = FORMS.iter().map(|(_, form)| *form).collect();
             Err(format!("unknown scheme {scheme:?}; valid are {}", forms.join(", ")))
@@ -329,7 +328,7 @@ impl fmt::Display for DeviceUri {
             Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
             Self::Unix { path } => write!(f, "unix:{}", path.display()),
             Self::Qemu(QemuOptions { board, sim }) => write!(f, "qemu:board={board},{sim}"),
-            Self::Rtl => f.write_str("rtl"),
+            Self::Rtl(sim) => write!(f, "rtl:{sim}"),
             Self::Replay { path } => write!(f, "replay:{}", path.display()),
         }
     }
@@ -421,6 +420,7 @@ mod tests {
             "qemu:lm3s6965evb",
             "qemu:copy=3,board=a",
             "rtl",
+            "rtl:profile=rev-b,copy=2",
             "replay:a,b.spu",
         ] {
             let uri: DeviceUri = text.parse().unwrap();
@@ -460,7 +460,7 @@ mod tests {
             ("qemu:seed=1,fast", &["\"fast\" has no value"]),
             ("qemu:boards=1", &["unknown option \"boards\"", "board, profile"]),
             ("sim:board=a", &["unknown option \"board\"", "are profile"]),
-            ("rtl:fast", &["takes no options"]),
+            ("rtl:fast", &["\"fast\" has no value"]),
         ] {
             let why = why(text);
             for part in parts {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use spu_firmware::{Activity, Dispatcher, Transmit};
+use spu_firmware::Activity;
 
 use crate::control::SimControl;
 use crate::converters::AnyAnalog;
@@ -14,6 +14,7 @@ use crate::dispatch::Dispatch;
 use crate::error::SimError;
 use crate::fault::{After, Fault};
 use crate::fpga::{Fpga, SimSpi};
+use crate::mcu::{InProcessBoard, Mcu};
 use crate::node::{SimNode, Stores};
 use crate::nonideality::NonIdeality;
 use crate::profile::Profile;
@@ -48,13 +49,11 @@ impl SimConfig {
 pub struct SimBoard {
     config: SimConfig,
     dispatch: Dispatch,
-    dispatcher: Dispatcher<SimNode>,
+    mcu: Mcu<SimNode>,
     /// Faults that are in the board, and those that will happen once.
     faults: Vec<Fault>,
     events: Vec<Event>,
     quantum: NonZeroU32,
-    /// Octets from the host that the firmware had no room for yet.
-    waiting: Vec<u8>,
     now: fn() -> Instant,
 }
 
@@ -73,10 +72,9 @@ impl SimBoard {
     /// [`SimError::Profile`] if the profile is not usable.
     pub fn with_dispatch(config: SimConfig, dispatch: Dispatch) -> Result<Self, SimError> {
         let quantum = DEFAULT_QUANTUM;
-        let dispatcher = power_up(&config, dispatch, quantum, Instant::now, Stores::default())?;
+        let mcu = power_up(&config, dispatch, quantum, Instant::now, Stores::default())?;
         let (faults, events) = (Vec::new(), Vec::new());
-        let (waiting, now) = (Vec::new(), Instant::now as fn() -> Instant);
-        Ok(Self { config, dispatch, dispatcher, faults, events, quantum, waiting, now })
+        Ok(Self { config, dispatch, mcu, faults, events, quantum, now: Instant::now })
     }
 
     /// What the board was made from.
@@ -87,26 +85,26 @@ impl SimBoard {
     /// Gives the microcontroller another clock, for tests whose time is not this computer's.
     pub fn set_clock(&mut self, now: fn() -> Instant) {
         self.now = now;
-        self.dispatcher.board_mut().set_clock(now);
+        self.mcu.board_mut().set_clock(now);
     }
 
     /// Takes octets from the host, for the next polls.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.waiting.extend_from_slice(bytes);
+        self.mcu.receive(bytes);
     }
 
     /// Octets from the host that the firmware has not taken.
     pub const fn queued(&self) -> usize {
-        self.waiting.len()
+        self.mcu.queued()
     }
 
     /// Lets the firmware do one piece of work; what it sends is appended to `tx`.
     pub fn poll(&mut self, tx: &mut Vec<u8>) -> Activity {
         if self.events.is_empty() {
-            return self.work(tx);
+            return self.mcu.poll(tx);
         }
         let before = tx.len();
-        let activity = self.work(tx);
+        let activity = self.mcu.poll(tx);
         let progress = self.progress();
         let Some(index) = self.events.iter().position(|event| event.is_due(progress)) else {
             return activity;
@@ -115,21 +113,9 @@ impl SimBoard {
         tx.truncate(before + (tx.len() - before) / 2);
         match self.events.remove(index).what {
             Happening::BrownOut => self.power_cycle(),
-            Happening::Restart => {
-                self.dispatcher.reboot();
-                self.waiting.clear();
-            }
+            Happening::Restart => self.mcu.reboot(),
         }
         Activity::Worked
-    }
-
-    fn work(&mut self, tx: &mut Vec<u8>) -> Activity {
-        if !self.waiting.is_empty() {
-            let taken = self.waiting.len().min(self.dispatcher.room());
-            self.dispatcher.receive(&self.waiting[..taken]);
-            self.waiting.drain(..taken);
-        }
-        self.dispatcher.poll(&mut Sender(tx))
     }
 
     /// Faults and other things that only a simulated board can be told.
@@ -139,16 +125,30 @@ impl SimBoard {
 
     /// The FPGA, past firmware and bus.
     pub const fn fpga(&self) -> &Fpga<AnyAnalog> {
-        self.dispatcher.board().spi().fpga()
+        self.mcu.board().spi().fpga()
     }
 
     fn progress(&self) -> Progress {
-        let spi = self.dispatcher.board().spi();
+        let spi = self.mcu.board().spi();
         Progress { ticks: spi.fpga().run_ticks(), blocks: spi.blocks() }
     }
 
     fn set_faults(&mut self) {
-        self.dispatcher.board_mut().spi_mut().set_faults(&self.faults);
+        self.mcu.board_mut().spi_mut().set_faults(&self.faults);
+    }
+}
+
+impl InProcessBoard for SimBoard {
+    fn receive(&mut self, bytes: &[u8]) {
+        Self::receive(self, bytes);
+    }
+
+    fn poll(&mut self, tx: &mut Vec<u8>) -> Activity {
+        Self::poll(self, tx)
+    }
+
+    fn set_clock(&mut self, now: fn() -> Instant) {
+        Self::set_clock(self, now);
     }
 }
 
@@ -172,32 +172,31 @@ impl SimControl for SimBoard {
 
     fn power_cycle(&mut self) {
         let before = self.progress();
-        let written = self.dispatcher.board_mut().spi_mut().written_mut().take();
-        let stores = self.dispatcher.board_mut().take_stores();
-        self.dispatcher = power_up(&self.config, self.dispatch, self.quantum, self.now, stores)
+        let written = self.mcu.board_mut().spi_mut().written_mut().take();
+        let stores = self.mcu.board_mut().take_stores();
+        self.mcu = power_up(&self.config, self.dispatch, self.quantum, self.now, stores)
             .expect("the same configuration powered up before");
-        *self.dispatcher.board_mut().spi_mut().written_mut() = written;
+        *self.mcu.board_mut().spi_mut().written_mut() = written;
         // The counters start from 0.
         for event in &mut self.events {
             event.at = event.at.saturating_sub(before.of(event.unit));
         }
-        self.waiting.clear();
         self.set_faults();
     }
 
     fn record_writes(&mut self, on: bool) {
-        let written = self.dispatcher.board_mut().spi_mut().written_mut();
+        let written = self.mcu.board_mut().spi_mut().written_mut();
         *written = on.then(Vec::new);
     }
 
     fn take_writes(&mut self) -> Vec<(u16, u32)> {
-        let written = self.dispatcher.board_mut().spi_mut().written_mut();
+        let written = self.mcu.board_mut().spi_mut().written_mut();
         written.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn set_quantum(&mut self, ticks: NonZeroU32) {
         self.quantum = ticks;
-        self.dispatcher.board_mut().spi_mut().set_quantum(ticks);
+        self.mcu.board_mut().spi_mut().set_quantum(ticks);
     }
 
     fn ticks(&self) -> u64 {
@@ -211,9 +210,9 @@ fn power_up(
     quantum: NonZeroU32,
     now: fn() -> Instant,
     stores: Stores,
-) -> Result<Dispatcher<SimNode>, SimError> {
+) -> Result<Mcu<SimNode>, SimError> {
     let spi = SimSpi::power_up(config, dispatch, quantum)?;
-    Ok(Dispatcher::new(SimNode::new(spi, now, stores)))
+    Ok(Mcu::new(SimNode::new(spi, now, stores)))
 }
 
 /// A fault that will happen once.
@@ -270,18 +269,5 @@ impl Event {
 
     const fn is_due(&self, progress: Progress) -> bool {
         progress.of(self.unit) >= self.at
-    }
-}
-
-/// A transmitter that never runs out of room.
-struct Sender<'a>(&'a mut Vec<u8>);
-
-impl Transmit for Sender<'_> {
-    fn room(&self) -> usize {
-        usize::MAX
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
     }
 }

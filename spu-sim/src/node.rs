@@ -163,13 +163,14 @@ impl Board for SimNode {
 
 /// The microcontroller's clock: this computer's, unless told otherwise.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SimClock {
+pub struct SimClock {
     start: Instant,
     now: fn() -> Instant,
 }
 
 impl SimClock {
-    fn new(now: fn() -> Instant) -> Self {
+    /// A clock that starts now, by `now`.
+    pub fn new(now: fn() -> Instant) -> Self {
         Self { start: now(), now }
     }
 }

@@ -27,8 +27,8 @@ struct Cli {
 enum Task {
     /// Write what is generated from the register map (needs Python 3)
     Regs(regs::Args),
-    /// Simulate the gateware's test benches (needs Icarus Verilog)
-    Gateware,
+    /// Check the gateware: lint and test benches (needs Verilator and Icarus Verilog)
+    Gateware(gateware::Args),
     /// Build the firmware images, and report how much of the microcontrollers they fill
     Firmware(firmware::Arguments),
     /// Test the USB and serial links in a virtual machine (needs QEMU)
@@ -54,7 +54,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
-        Task::Gateware => gateware::run(),
+        Task::Gateware(args) => gateware::run(&args),
         Task::Firmware(args) => firmware::run(&args),
         Task::Guest(args) => guest::run(&args),
         Task::Data(args) => data::run(&args),

@@ -9,7 +9,9 @@
 // Ports of registers held here: <register>_<field>, or <register> where the field is the whole
 // word; an array is one packed vector, element 0 in its lowest word. Writable fields are outputs;
 // a field that is a command is an output, high for one clock. The others are inputs, read as they
-// are in the clock of `re`.
+// are in the clock of `re`. What a read captures, shows from `taken`: high in a clock after `re` in
+// which the word of that `re` is known to have been read (a bus that fetches ahead says so later), or
+// always, where every word fetched is read.
 //
 // Arrays that belong in memory are not held here but decoded: <array>_re and <array>_we are high in
 // the clock of the access, <array>_index is the element, `wdata` the value to write. The value read
@@ -29,6 +31,7 @@ module spu_regs #(
     input  wire [31:0] wdata,
     input  wire we,
     input  wire re,
+    input  wire taken,
     output wire [31:0] rdata,
     input  wire [31:0] gateware_id,
     input  wire [15:0] board_kind,
@@ -334,7 +337,8 @@ module spu_regs #(
         end
     end
 
-    reg [31:0] ticks_hi_latched;
+    reg [31:0] ticks_hi_latched, ticks_hi_fetched;
+    reg ticks_hi_pending;
     reg [31:0] word;
     always @* begin
         case (addr)
@@ -404,10 +408,18 @@ module spu_regs #(
             word_read <= 32'd0;
             region_read <= 14'd0;
             ticks_hi_latched <= 32'd0;
-        end else if (re) begin
-            word_read <= word;
-            region_read <= region;
-            if (addr == 16'h0190) ticks_hi_latched <= ticks_hi;
+            ticks_hi_pending <= 1'b0;
+        end else begin
+            if (taken) begin
+                if (ticks_hi_pending) ticks_hi_latched <= ticks_hi_fetched;
+                ticks_hi_pending <= 1'b0;
+            end
+            if (re) begin
+                word_read <= word;
+                region_read <= region;
+                ticks_hi_pending <= addr == 16'h0190;
+                ticks_hi_fetched <= ticks_hi;
+            end
         end
     end
 

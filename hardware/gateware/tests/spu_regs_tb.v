@@ -13,6 +13,8 @@ module spu_regs_tb;
     reg [15:0] addr = 16'd0;
     reg [31:0] wdata = 32'd0;
     reg we = 1'b0, re = 1'b0;
+    // Low: what is read is not known to have gone anywhere.
+    reg taken = 1'b1;
     wire [31:0] rdata;
 
     reg [63:0] ticks = 64'd0;
@@ -63,7 +65,7 @@ module spu_regs_tb;
 
     spu_regs #(.CELLS(CELLS)) dut (
         .clk(clk), .reset(reset || soft_reset),
-        .addr(addr), .wdata(wdata), .we(we), .re(re), .rdata(rdata),
+        .addr(addr), .wdata(wdata), .we(we), .re(re), .taken(taken), .rdata(rdata),
         .gateware_id(32'h1234_5678), .board_kind(16'd1), .board_cells(CELLS[15:0]),
         .banks_self_bits(8'd4), .banks_coupling_bits(8'd5), .banks_coupling_signed(1'b1), .banks_storage_bits(8'd6),
         .converters_dac_bits(8'd14), .converters_adc_bits(8'd12), .converters_sample_bits(8'd16),
@@ -318,6 +320,18 @@ module spu_regs_tb;
         check(16'h0194, 32'd1, "ticks high, again");
         check(16'h0190, 32'd0, "ticks low");
         check(16'h0194, 32'd2, "ticks high, captured");
+
+        // A low word that was fetched and not taken captures nothing; another read forgets it.
+        ticks = 64'h0000_0003_0000_0000;
+        taken = 1'b0;
+        check(16'h0190, 32'd0, "ticks low, not taken");
+        check(16'h0194, 32'd2, "ticks high, nothing captured");
+        taken = 1'b1;
+        check(16'h0194, 32'd2, "ticks high, taken without the low word");
+        check(16'h0190, 32'd0, "ticks low, taken");
+        ticks = 64'd0;
+        check(16'h0194, 32'd3, "ticks high, captured as it was fetched");
+        ticks = 64'h0000_0002_0000_0000;
 
         // Back-to-back reads, one a clock, from a register and from an array.
         @(negedge clk); addr = 16'h0000; re = 1'b1;

@@ -158,7 +158,7 @@ fn is_sim(uri: &DeviceUri) -> bool {
 
 /// True where the analog cells are computed, whatever the digital path and the link are.
 fn simulated_cells(slot: &Slot) -> bool {
-    matches!(slot.uri, DeviceUri::Sim(_) | DeviceUri::Qemu(_) | DeviceUri::Rtl)
+    matches!(slot.uri, DeviceUri::Sim(_) | DeviceUri::Qemu(_) | DeviceUri::Rtl(_))
         || slot.info.is_simulated()
 }
 

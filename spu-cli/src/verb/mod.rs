@@ -196,7 +196,7 @@ pub(crate) fn rung(uri: &str, board: Option<&BoardInfo>) -> &'static str {
         Ok(DeviceUri::Serial { .. } | DeviceUri::Usb { .. }) => "board",
         Ok(DeviceUri::Tcp { .. } | DeviceUri::Unix { .. }) => "board, served",
         Ok(DeviceUri::Qemu(_)) => "qemu (firmware image, emulated)",
-        Ok(DeviceUri::Rtl) => "rtl (gateware, simulated)",
+        Ok(DeviceUri::Rtl(_)) => "rtl (gateware, simulated)",
         Err(_) => "unknown",
     }
 }

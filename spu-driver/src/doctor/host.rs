@@ -271,6 +271,9 @@ mod tests {
         assert!(check.remedy.unwrap().contains("--udev-rule"));
         fs::write(root.join("etc/udev/rules.d/70-spu.rules"), udev::RULE).unwrap();
         assert_eq!(udev_rule(&uri, root).state, doctor::State::Ok);
-        assert_eq!(udev_rule(&DeviceUri::Rtl, root).state, doctor::State::Skipped);
+        assert_eq!(
+            udev_rule(&DeviceUri::Rtl(crate::uri::SimOptions::default()), root).state,
+            doctor::State::Skipped
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! The simulator in this process and thread: the board works while the host waits for it.
+//! A board in this process and thread: it works while the host waits for it.
 
 use std::time::Duration;
 
-use spu_sim::{Activity, SimBoard, SimControl};
+use spu_sim::{Activity, InProcessBoard, SimBoard, SimControl};
 
 use super::Link;
 use crate::device::Deadline;
@@ -15,19 +15,27 @@ const IDLE: Duration = Duration::from_micros(200);
 /// Virtual time of one piece of the board's work.
 const STEP: Duration = Duration::from_micros(1);
 
-/// A link to a simulated board.
-pub struct InProcess {
-    board: SimBoard,
+/// A link to a board in this process: the simulator, or the gateware under Verilator.
+pub struct InProcess<B = SimBoard> {
+    board: B,
+    what: &'static str,
     /// What the board sent, and how much of it was read.
     sent: Vec<u8>,
     read: usize,
 }
 
+impl<B: InProcessBoard> InProcess<B> {
+    /// A link to this board, which is `what`; its microcontroller goes by the driver's clock.
+    pub(crate) fn to(mut board: B, what: &'static str) -> Self {
+        board.set_clock(time::now);
+        Self { board, what, sent: Vec::new(), read: 0 }
+    }
+}
+
 impl InProcess {
     /// A link to this board, whose microcontroller goes by the driver's clock.
-    pub fn new(mut board: SimBoard) -> Self {
-        board.set_clock(time::now);
-        Self { board, sent: Vec::new(), read: 0 }
+    pub fn new(board: SimBoard) -> Self {
+        Self::to(board, "simulator in this process")
     }
 
     /// What the board can be told beside the wire.
@@ -36,7 +44,7 @@ impl InProcess {
     }
 }
 
-impl Link for InProcess {
+impl<B: InProcessBoard> Link for InProcess<B> {
     fn write(&mut self, bytes: &[u8], _deadline: Deadline) -> Result<(), Error> {
         self.board.receive(bytes);
         Ok(())
@@ -69,6 +77,6 @@ impl Link for InProcess {
     }
 
     fn describe(&self) -> String {
-        "simulator in this process".into()
+        self.what.into()
     }
 }

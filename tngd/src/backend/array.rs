@@ -98,6 +98,7 @@ impl NaturalGradient for Array {
             label: self.label(),
             products: rows,
             iterations: read.runs as usize,
+            statistical_error: None,
             phases: Phases {
                 factors,
                 program: loaded.took.saturating_sub(factors) + read.phases.program,

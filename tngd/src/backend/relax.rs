@@ -64,7 +64,7 @@ impl Relaxed {
     /// Its times as those of a step.
     pub fn phases(&self) -> Phases {
         let &Self { host, program, evolve, read, .. } = self;
-        Phases { factors: host, program, evolve, read }
+        Phases { factors: host, program, evolve, read, ..Phases::default() }
     }
 }
 

@@ -1,0 +1,164 @@
+// Capture memory: samples packed into frames (JESD204B transport layer), in a ring, read octet by
+// octet.
+//
+// Samples of a frame to be stored come one cell a clock, cells 0 to 7, with no frame between. A frame
+// is counted (`frames`) 10 clocks after its first sample. Its place was set aside by `reserve` when
+// its tick was begun; `room`: there is one. A place is free again when the frame's last octet was
+// taken. The memory is addressed by frames of whole 16-bit words.
+//
+// Reading looks ahead: `octet` is the octet at the look-ahead (0 where no whole frame is left), two
+// clocks after `read_begin` or `read_next`. `read_next` says that `octet` was used in this clock and
+// moves on. `read_taken` says that the octet used before the last one has left the FPGA;
+// `read_begin` goes back to the first that has not.
+`default_nettype none
+
+module spu_capture #(
+    parameter integer CELLS = 8,
+    // Words of the memory, 2^ADDRESS.
+    parameter integer ADDRESS = 15
+) (
+    input  wire clk,
+    input  wire clear,
+    input  wire [31:0] capacity,
+    input  wire [4:0] adc_bits,
+    input  wire wide,
+    input  wire control_bit,
+    input  wire reserve,
+    output wire room,
+    input  wire valid,
+    input  wire [2:0] cell_index,
+    input  wire signed [15:0] code,
+    input  wire full,
+    output wire [31:0] frames,
+    input  wire read_begin,
+    input  wire read_next,
+    input  wire read_taken,
+    output wire [7:0] octet
+);
+    // Octets and words of a frame, with N' = 16 and 12.
+    localparam integer WIDE_OCTETS = 2 * CELLS, NARROW_OCTETS = (3 * CELLS + 1) / 2;
+    localparam integer NARROW_WORDS = (NARROW_OCTETS + 1) / 2;
+    wire [4:0] frame_octets = wide ? WIDE_OCTETS[4:0] : NARROW_OCTETS[4:0];
+    wire [3:0] frame_words = wide ? CELLS[3:0] : NARROW_WORDS[3:0];
+    localparam [ADDRESS-1:0] ONE = 1;
+
+    // --- Packing ----------------------------------------------------------------------------
+
+    // The sample's word, in the highest bits: code, control bit, zeros.
+    wire [15:0] raised = code << (5'd16 - adc_bits);
+    wire [15:0] flag = full && control_bit ? 16'h8000 >> adc_bits : 16'd0;
+    wire [15:0] sample = raised | flag;
+
+    reg packing;
+    reg [2:0] place;
+    reg [15:0] word_in;
+    // Bits of samples that have not left, from the highest.
+    reg [11:0] rest;
+    // With N' = 12 four samples are three words: none leaves with the first of four.
+    reg [15:0] packed_word;
+    reg leaves;
+    always @* begin
+        leaves = 1'b1;
+        packed_word = word_in;
+        if (!wide)
+            case (place[1:0])
+                2'd0: leaves = 1'b0;
+                2'd1: packed_word = {rest[11:0], word_in[15:12]};
+                2'd2: packed_word = {rest[11:4], word_in[15:8]};
+                default: packed_word = {rest[11:8], word_in[15:4]};
+            endcase
+    end
+    reg [3:0] words_written;
+    wire write = packing && leaves && words_written != frame_words;
+    reg frame_in;
+    reg [ADDRESS-1:0] write_at, read_at, look_at;
+    wire [ADDRESS-1:0] end_at = words_of(capacity);
+    // Words of so many frames: a product by a small constant.
+    function [ADDRESS-1:0] words_of(input [31:0] count);
+        words_of = count[ADDRESS-1:0] * {{(ADDRESS - 4){1'b0}}, frame_words} - ONE;
+    endfunction
+
+    always @(posedge clk) begin
+        packing <= valid;
+        place <= cell_index;
+        word_in <= sample;
+        frame_in <= packing && place == 3'd7;
+        if (packing) begin
+            case (place[1:0])
+                2'd0: rest <= word_in[15:4];
+                2'd1: rest <= {word_in[11:4], 4'd0};
+                2'd2: rest <= {word_in[7:4], 8'd0};
+                default: rest <= 12'd0;
+            endcase
+        end
+        if (place == 3'd7) words_written <= 4'd0;
+        else if (write) words_written <= words_written + 4'd1;
+        if (clear) write_at <= {ADDRESS{1'b0}};
+        else if (write) write_at <= write_at == end_at ? {ADDRESS{1'b0}} : write_at + ONE;
+    end
+
+    // --- Memory -----------------------------------------------------------------------------
+
+    reg [15:0] memory [0:(1 << ADDRESS) - 1];
+    reg [15:0] word_out;
+    reg odd, there;
+    always @(posedge clk) begin
+        if (write) memory[write_at] <= packed_word;
+        word_out <= memory[look_at];
+    end
+    assign octet = !there ? 8'd0 : odd ? word_out[7:0] : word_out[15:8];
+
+    // --- Frames -----------------------------------------------------------------------------
+
+    // Places set aside; frames that are in and not wholly taken; frames not wholly looked at.
+    reg [31:0] used, stored, ahead;
+    // Octets taken of the frame that is being read, and looked at.
+    reg [4:0] read_octet, look_octet;
+    // What the last two looks found: whether an octet was there, the older one in bit 1. The octet
+    // that leaves is always the older of the two: the next one is ahead of it.
+    reg [1:0] found;
+    wire look_last = look_octet == frame_octets - 5'd1;
+    wire read_last = read_octet == frame_octets - 5'd1;
+    // As the octet was shown: a frame may have come in since.
+    wire look = read_next && there;
+    wire leave = read_taken && found[1];
+    wire freed = leave && read_last;
+    assign room = used < capacity;
+    assign frames = stored - {31'd0, read_octet != 5'd0};
+
+    // A frame's last word may be half a word: the next frame starts with a whole one.
+    wire look_word = look && (look_octet[0] || look_last);
+    wire read_word = leave && (read_octet[0] || read_last);
+    always @(posedge clk) begin
+        odd <= look_octet[0];
+        there <= ahead != 32'd0;
+        if (clear) begin
+            used <= 32'd0;
+            stored <= 32'd0;
+            ahead <= 32'd0;
+            read_octet <= 5'd0;
+            look_octet <= 5'd0;
+            read_at <= {ADDRESS{1'b0}};
+            look_at <= {ADDRESS{1'b0}};
+            found <= 2'd0;
+        end else begin
+            used <= used + {31'd0, reserve} - {31'd0, freed};
+            stored <= stored + {31'd0, frame_in} - {31'd0, freed};
+            if (leave) read_octet <= read_last ? 5'd0 : read_octet + 5'd1;
+            if (read_word) read_at <= read_at == end_at ? {ADDRESS{1'b0}} : read_at + ONE;
+            if (read_begin) begin
+                ahead <= stored + {31'd0, frame_in} - {31'd0, freed};
+                look_octet <= read_octet;
+                look_at <= read_at;
+                found <= 2'd0;
+            end else begin
+                ahead <= ahead + {31'd0, frame_in} - {31'd0, look && look_last};
+                if (look) look_octet <= look_last ? 5'd0 : look_octet + 5'd1;
+                if (look_word) look_at <= look_at == end_at ? {ADDRESS{1'b0}} : look_at + ONE;
+                if (read_next) found <= {found[0], there};
+            end
+        end
+    end
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,126 @@
+// Commands of the control register, in the order in which one write of several is meant.
+//
+// A command waits until no tick is on its way (`drained`); no tick is begun while one waits
+// (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver
+// and waits for the switches; `reseed` copies seeds; `discharge` shorts the cells for
+// DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
+// clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
+//
+// Codes are copied within 150 clocks of the write of CONTROL, 60 of them to drain. A write to the
+// copied registers takes 8 octets: 123 clocks at 50 MHz and 96 MHz, and the copies of `apply` are
+// the first; `reseed` with `apply` on a running sequencer is the one case to leave time for.
+//
+// After the power-up reset, `apply` and `reseed` are done of themselves: every code is 0 then.
+`default_nettype none
+
+module spu_commands #(
+    // 1 us at 96 MHz.
+    parameter [7:0] DISCHARGE_CLOCKS = 8'd96
+) (
+    input  wire clk,
+    input  wire reset,
+    input  wire control_start,
+    input  wire control_abort,
+    input  wire control_apply,
+    input  wire control_reseed,
+    input  wire control_discharge,
+    input  wire control_fifo_clear,
+    input  wire control_soft_reset,
+    input  wire drained,
+    output wire pause,
+    output wire start_waits,
+    output reg  load,
+    output reg  [6:0] load_at,
+    input  wire load_granted,
+    output wire switches_start,
+    input  wire switches_busy,
+    output reg  discharge,
+    output wire clear_fifo,
+    output wire begin_run
+);
+    localparam [2:0] READY = 3'd0, LOAD = 3'd1, LOADED = 3'd2, SWITCH = 3'd3, SHORT = 3'd4;
+
+    reg apply, reseed, short_cells, empty, start;
+    reg [2:0] state;
+    reg [7:0] clocks;
+    reg seeds;
+    wire ready = state == READY && drained;
+    wire do_apply = ready && apply;
+    wire do_reseed = ready && !apply && reseed;
+    wire do_short = ready && !apply && !reseed && short_cells;
+    wire do_rest = ready && !apply && !reseed && !short_cells;
+    assign clear_fifo = do_rest && (empty || start);
+    assign begin_run = do_rest && start;
+    assign switches_start = state == LOADED && clocks == 8'd1 && !seeds;
+    assign start_waits = start;
+    assign pause = apply || reseed || short_cells || empty || start || state != READY
+        || control_start || control_abort || control_apply || control_reseed
+        || control_discharge || control_fifo_clear || control_soft_reset;
+
+    always @(posedge clk) begin
+        if (reset) begin
+            apply <= 1'b1;
+            reseed <= 1'b1;
+            short_cells <= 1'b0;
+            empty <= 1'b0;
+            start <= 1'b0;
+            state <= READY;
+            load <= 1'b0;
+            load_at <= 7'd0;
+            discharge <= 1'b0;
+            seeds <= 1'b0;
+            clocks <= 8'd0;
+        end else begin
+            case (state)
+                READY: begin
+                    load <= do_apply || do_reseed;
+                    load_at <= do_apply ? 7'd0 : 7'd32;
+                    seeds <= do_reseed;
+                    clocks <= DISCHARGE_CLOCKS;
+                    if (do_apply || do_reseed) state <= LOAD;
+                    if (do_short) state <= SHORT;
+                    discharge <= do_short;
+                    if (do_apply) apply <= 1'b0;
+                    if (do_reseed) reseed <= 1'b0;
+                    if (do_short) short_cells <= 1'b0;
+                    if (do_rest) begin
+                        empty <= 1'b0;
+                        start <= 1'b0;
+                    end
+                end
+                LOAD: if (load_granted) begin
+                    load_at <= load_at + 7'd1;
+                    // The seeds lie between the banks of the cells and those of the pairs.
+                    if (!seeds && load_at == 7'd31) load_at <= 7'd64;
+                    if (load_at == (seeds ? 7'd63 : 7'd91)) begin
+                        load <= 1'b0;
+                        clocks <= 8'd3;
+                        state <= LOADED;
+                    end
+                end
+                // The last words are on their way.
+                LOADED: begin
+                    clocks <= clocks - 8'd1;
+                    if (clocks == 8'd0) state <= seeds ? READY : SWITCH;
+                end
+                SWITCH: if (!switches_busy) state <= READY;
+                default: begin
+                    clocks <= clocks - 8'd1;
+                    if (clocks == 8'd0) begin
+                        discharge <= 1'b0;
+                        state <= READY;
+                    end
+                end
+            endcase
+            if (control_apply) apply <= 1'b1;
+            if (control_reseed) reseed <= 1'b1;
+            if (control_discharge) short_cells <= 1'b1;
+            if (control_soft_reset || control_fifo_clear) empty <= 1'b1;
+            // What waits is called off by an abort, and by a reset.
+            if (control_soft_reset || control_abort) start <= 1'b0;
+            if (control_start) start <= 1'b1;
+        end
+    end
+endmodule
+
+`default_nettype wire
