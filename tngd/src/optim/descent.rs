@@ -1,5 +1,7 @@
 //! What is done with a direction: momentum or Adam, learning rate, clipping.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::{OptimError, Optimizer, Step, bits, setting};
@@ -194,12 +196,15 @@ pub(super) fn scale_to_clip(vector: &[f32], clip: Option<f64>) -> f32 {
 
 impl<M: Model> Optimizer<M> for Descent {
     fn step(&mut self, model: &M, theta: &mut [f32], batch: &M::Batch) -> Result<Step, OptimError> {
-        let mut gradient = vec![0.0; model.params()];
-        let loss = model.gradient(theta, batch, &mut gradient)?;
+        let begun = Instant::now();
+        let mut direction = vec![0.0; model.params()];
+        let loss = model.gradient(theta, batch, &mut direction)?;
+        let gradient = begun.elapsed();
         self.check_loss(loss)?;
+        let begun = Instant::now();
         let mut moved = theta.to_vec();
-        self.apply(&mut moved, &gradient)?;
+        self.apply(&mut moved, &direction)?;
         theta.copy_from_slice(&moved);
-        Ok(Step { loss, damping: None, report: None })
+        Ok(Step { loss, damping: None, report: None, gradient, update: begun.elapsed() })
     }
 }

@@ -1,5 +1,7 @@
 //! Thermodynamic natural gradient descent.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Descent, OptimError, Optimizer, Step, bits, descent::scale_to_clip, setting};
@@ -136,11 +138,13 @@ impl<M: Model> Optimizer<M> for Tngd {
     fn step(&mut self, model: &M, theta: &mut [f32], batch: &M::Batch) -> Result<Step, OptimError> {
         let State { settings, descent, device } = &mut self.state;
         let step = descent.steps();
+        let begun = Instant::now();
         let mut gradient = vec![0.0; model.params()];
         let (loss, curvature) = model.linearise(theta, batch, &mut gradient)?;
         descent.check_loss(loss)?;
         let clipped = scale_to_clip(&gradient, settings.clip);
         scale(clipped, &mut gradient);
+        let gradient_took = begun.elapsed();
 
         let mut held = match settings.first {
             _ if !(device.is_empty() || settings.restart) => device.clone(),
@@ -167,6 +171,7 @@ impl<M: Model> Optimizer<M> for Tngd {
             report.add(&after);
         }
 
+        let begun = Instant::now();
         let mut moved = theta.to_vec();
         descent.apply(&mut moved, &read)?;
         let predicted = settings.damping.adapts().then(|| {
@@ -185,6 +190,7 @@ impl<M: Model> Optimizer<M> for Tngd {
         }
         theta.copy_from_slice(&moved);
         *device = held;
-        Ok(Step { loss, damping: Some(damping), report: Some(report) })
+        let (gradient, update) = (gradient_took, begun.elapsed());
+        Ok(Step { loss, damping: Some(damping), report: Some(report), gradient, update })
     }
 }
