@@ -26,8 +26,7 @@ pub fn optimizers(scope: &Scope) -> Result<Page> {
     let tuned = scope.pick(10, 100);
     let validation = Data::validation(&scope.data)?;
     let try_out = |grid| tune(grid, &validation, tuned, scope);
-    let sgd =
-        try_out(plain("SGD", Rule::Sgd { momentum: 0.0 }, [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]))?;
+    let sgd = try_out(plain("SGD", Rule::Sgd { momentum: 0.0 }, [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]))?;
     let adam = try_out(plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016]))?;
     let ngd = try_out(equilibrium("NGD, woodbury", &Source::Woodbury))?;
     let tngd = try_out(natural("TNGD, krylov", &Source::Krylov(8)))?;
@@ -42,7 +41,7 @@ pub fn optimizers(scope: &Scope) -> Result<Page> {
         recipes.push(Recipe { name: name.into(), method, ..chosen.clone() });
     }
     let data = Data::test(&scope.data, EXAMPLES)?;
-    let looks: &[u64] = scope.pick(&[5, 10], &[5, 10, 20, 35, 50, 75, 100, 156]);
+    let looks: &[u64] = scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]);
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); recipes.len()];
     // In turns, one at a time: what else the machine does falls on all of them.
     for seed in scope.seeds(5) {
@@ -96,11 +95,8 @@ fn body(recipes: &[Recipe], runs: &[Vec<Run>], looks: &[u64]) -> String {
 }
 
 fn draw(page: &mut Page, recipes: &[Recipe], runs: &[Vec<Run>]) {
-    let key: Vec<(&str, &str)> = recipes
-        .iter()
-        .zip(CLASSES)
-        .map(|(recipe, class)| (class, recipe.name.as_str()))
-        .collect();
+    let key: Vec<(&str, &str)> =
+        recipes.iter().zip(CLASSES).map(|(recipe, class)| (class, recipe.name.as_str())).collect();
     let panel = |title: &str, x: fn(Point) -> f64, y: fn(Point) -> f64| Panel {
         title: title.into(),
         curves: runs.iter().enumerate().map(|(i, r)| marked(i, averaged(r, x, y))).collect(),

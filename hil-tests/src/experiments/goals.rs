@@ -113,7 +113,10 @@ pub fn goals(scope: &Scope) -> Result<Page> {
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     let rows = [
         (
-            format!("test accuracy after {steps} steps, median (range) of {} seeds", found[0].len()),
+            format!(
+                "test accuracy after {steps} steps, median (range) of {} seeds",
+                found[0].len()
+            ),
             "≥ 94.5 %",
             median_and_range(&found[0]),
             median >= 0.945,
@@ -130,12 +133,7 @@ pub fn goals(scope: &Scope) -> Result<Page> {
             accuracies(&long),
             ten >= 0.965,
         ),
-        (
-            format!("with {all} images, seed 1"),
-            "≥ 98 %",
-            percent(large.0),
-            large.0 >= 0.98,
-        ),
+        (format!("with {all} images, seed 1"), "≥ 98 %", percent(large.0), large.0 >= 0.98),
         (
             format!("{epochs} epochs, exact-law"),
             "≤ 120 s",

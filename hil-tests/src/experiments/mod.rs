@@ -12,7 +12,7 @@ pub mod tune;
 
 use std::path::PathBuf;
 
-/// Name of a batch's size in every experiment on images.
+/// Examples of a batch in every experiment on images.
 pub const BATCH: usize = 64;
 /// Training images of an experiment unless it says otherwise.
 pub const EXAMPLES: usize = 10_000;

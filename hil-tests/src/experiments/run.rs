@@ -152,7 +152,7 @@ impl Data {
     /// Files that are missing or damaged.
     pub fn validation(folder: &Path) -> Result<Self> {
         let all = Mnist::read(folder)?.train;
-        let rest = all.len() - HELD_OUT;
+        let rest = all.len().saturating_sub(HELD_OUT);
         let (train, judged) = all.split(rest);
         Ok(Self { train: train.split(EXAMPLES).0, judged })
     }

@@ -98,7 +98,7 @@ pub fn costs(hidden: &[usize], rounds: usize, only: Option<&[&str]>) -> Result<C
     for &hidden in hidden {
         let model = model(hidden)?;
         let n = model.network.params();
-        let mut time = |optimizer: &mut dyn Optimizer<NetworkModel>, rounds: usize| -> Result<f64> {
+        let time = |optimizer: &mut dyn Optimizer<NetworkModel>, rounds: usize| -> Result<f64> {
             let mut theta = model.network.init(1);
             let mut least = f64::INFINITY;
             for _ in 0..rounds {
@@ -164,8 +164,12 @@ pub fn scaling(scope: &Scope) -> Result<Page> {
     let mut page = Page { title: "Cost of a step".into(), body, plots: Vec::new() };
     let key: Vec<(&str, &str)> =
         CLASSES.into_iter().zip(costs.methods.iter().map(|method| method.0)).collect();
-    let curves =
-        costs.methods.iter().enumerate().map(|(i, (_, points))| marked(i, points.clone())).collect();
+    let curves = costs
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(i, (_, points))| marked(i, points.clone()))
+        .collect();
     let axes = Axes {
         x: "parameters N",
         y: "a step, ms",

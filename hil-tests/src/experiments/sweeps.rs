@@ -159,7 +159,13 @@ pub fn noise(scope: &Scope) -> Result<Page> {
     {
         for &noise in levels {
             let settings = Settings { noise, ..held() };
-            rows.push(row(group, noise.max(1e-6), format!("κ₀ = {noise}"), source.clone(), settings));
+            rows.push(row(
+                group,
+                noise.max(1e-6),
+                format!("κ₀ = {noise}"),
+                source.clone(),
+                settings,
+            ));
         }
     }
     let text = "In an array of N cells the noise hits every parameter; on eight cells it stays in the Krylov space. \
@@ -177,17 +183,16 @@ enum Part {
 
 /// The standard profile with other bits, written to `folder`.
 fn profile(folder: &Path, part: Part, bits: u32) -> Result<PathBuf> {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../hardware/profiles/rc-8.toml");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hardware/profiles/rc-8.toml");
     let text = std::fs::read_to_string(&source)
         .with_context(|| format!("reading {}", source.display()))?;
     let steps = f64::from((1_u32 << bits) - 1);
     let (wanted, lsb): (&[&str], &[(&str, f64)]) = match part {
-        Part::Dac => (&["dac_bits"], &[]),
+        Part::Dac => (&["drive.dac_bits"], &[]),
         Part::Banks => (
-            &["self_bits", "coupling_bits", "storage.bits"],
+            &["banks.self_bits", "banks.coupling_bits", "banks.storage.bits"],
             // Full scales of 1 mS and 1 nF, as in the standard profile.
-            &[("self_lsb", 1e-3), ("coupling_lsb", 1e-3), ("storage.lsb", 1e-9)],
+            &[("banks.self_lsb", 1e-3), ("banks.coupling_lsb", 1e-3), ("banks.storage.lsb", 1e-9)],
         ),
         Part::Adc => (&["adc.bits"], &[]),
     };
@@ -203,15 +208,8 @@ fn profile(folder: &Path, part: Part, bits: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The value of a profile's entry, found by the end of its dotted name.
-fn value<'t>(table: &'t mut toml::Table, name: &str) -> Result<&'t mut toml::Value> {
-    let dotted = match name {
-        "dac_bits" => "drive.dac_bits",
-        "adc.bits" => name,
-        "storage.bits" => "banks.storage.bits",
-        "storage.lsb" => "banks.storage.lsb",
-        _ => &format!("banks.{name}"),
-    };
+/// The value of a profile's entry.
+fn value<'t>(table: &'t mut toml::Table, dotted: &str) -> Result<&'t mut toml::Value> {
     let missing = || format!("the profile has no {dotted}");
     let mut parts = dotted.split('.');
     let first = parts.next().unwrap_or_default();
@@ -264,11 +262,13 @@ pub fn bits(scope: &Scope) -> Result<Page> {
 /// Missing data, boards that do not run.
 pub fn cells(scope: &Scope) -> Result<Page> {
     let mut rows = Vec::new();
-    for &cells in scope.pick(&[2_usize, 8], &[1, 2, 4, 8]) {
+    let boards: &[usize] = scope.pick(&[2, 8], &[1, 2, 4, 8]);
+    let emulated: &[usize] = scope.pick(&[16], &[1, 2, 4, 8, 16]);
+    for &cells in boards {
         let source = Source::Board(format!("rc-{cells}"), cells);
         rows.push(row("board", cells as f64, cells.to_string(), source, held()));
     }
-    for &cells in scope.pick(&[16_usize], &[1, 2, 4, 8, 16]) {
+    for &cells in emulated {
         let source = Source::Krylov(cells);
         rows.push(row("digital emulation", cells as f64, cells.to_string(), source, held()));
     }

@@ -51,13 +51,7 @@ pub fn natural(name: &str, source: &Source) -> Grid {
 }
 
 /// TNGD with a warm start, t = 1 τ.
-pub fn warm(
-    name: &str,
-    source: &Source,
-    rate: f64,
-    damping: f64,
-    decay: f64,
-) -> (Recipe, String) {
+pub fn warm(name: &str, source: &Source, rate: f64, damping: f64, decay: f64) -> (Recipe, String) {
     let settings = Settings { damping: Damping::Constant(damping), ..Settings::default() };
     let recipe = Recipe::natural(name, source.clone(), settings, rate, decay);
     (recipe, format!("η {rate}, λ {damping}, t 1 τ, decay {decay}"))
@@ -85,7 +79,7 @@ pub fn equilibrium(name: &str, source: &Source) -> Grid {
 /// # Errors
 /// What keeps a run from running.
 pub fn tune(grid: Grid, data: &Data, steps: u64, scope: &Scope) -> Result<Vec<Trial>> {
-    let grid = if scope.quick { grid.into_iter().take(2).collect() } else { grid };
+    let grid: Grid = if scope.quick { grid.into_iter().take(2).collect() } else { grid };
     let seeds: Vec<u64> = SEEDS.take(scope.pick(1, 3)).collect();
     let workers = Workers { progress: true, ..Workers::all() };
     let what = format!("{}: trials", grid.first().context("no trials")?.0.name);

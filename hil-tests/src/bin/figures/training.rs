@@ -26,9 +26,7 @@ pub(crate) fn figure(name: &str, quick: bool) -> Result<Option<Figure>> {
         "tngd.board_s" => seconds(&chosen_tngd(&Source::board()), quick)?,
         "tngd.exactlaw_ratio" | "tngd.board_ratio" => ratio(name, quick)?,
         "tngd.exponent" => exponent(scaling::TNGD, &[40, 126, 400, 1258], quick)?,
-        "ngd.exponent" => {
-            exponent(scaling::NGD, if quick { &[1, 2] } else { &[1, 2, 4] }, quick)?
-        }
+        "ngd.exponent" => exponent(scaling::NGD, if quick { &[1, 2] } else { &[1, 2, 4] }, quick)?,
         _ => return Ok(None),
     }))
 }

@@ -35,7 +35,6 @@ use crate::matrix_file::{check_writable, write_atomically};
 use crate::progress::Meter;
 use learner::{Learner, Progress, Saved};
 use metrics::Log;
-use tensorboard::Events;
 use view::{Evaluation, Seconds, TrainAnswer};
 
 /// Train a network: the board does the natural gradient's relaxation, the host the rest
@@ -181,6 +180,7 @@ impl Train {
             return Err(Failure::usage("a fallback is a digital backend, not the board itself"));
         }
         let (examples, judged) = self.read()?;
+        let mut log = Log::open(self.metrics.as_ref(), self.tensorboard.as_ref())?;
         let model = NetworkModel::new(Network::mnist_convnet(), Loss::SoftmaxCrossEntropy);
         let cancel = CancelHandle::new();
         interrupt
@@ -196,8 +196,6 @@ impl Train {
         let steps = self.steps.unwrap_or(self.epochs.saturating_mul(per_epoch));
         let every = self.evaluate_every.unwrap_or(per_epoch).max(1);
         let meter = Meter::counting(1, json, "steps");
-        let mut log = Log::open(self.metrics.as_ref())?;
-        let mut events = Events::open(self.tensorboard.as_ref())?;
         let mut seen = Seen::default();
         let mut done = from;
         while done < steps && !cancel.is_cancelled() {
@@ -220,7 +218,7 @@ impl Train {
                 }
             };
             seen.add(done, &step, begun.elapsed());
-            let wrote = log.step(done, &step).and_then(|()| tell(&mut events, done, &step));
+            let wrote = log.step(done, &step);
             done += 1;
             meter.update(0, done, steps);
             let mut due = done.is_multiple_of(every) || done == steps;
@@ -232,9 +230,6 @@ impl Train {
                 seen.evaluations.push(Evaluation::new(done, per_epoch, seconds, score));
                 self.save(&theta, &learner, done)?;
                 wrote.and_then(|()| log.evaluation(seen.evaluations.last()))?;
-                let scores = [("evaluation/loss", score.loss), ("evaluation/accuracy", score.accuracy)];
-                events.scalars(done, &scores)?;
-                events.flush()?;
             }
         }
         meter.finish();
@@ -409,13 +404,6 @@ impl Train {
         };
         Failure::new(exit, format!("{error}; {kept}"))
     }
-}
-
-/// What a step says to those who watch.
-fn tell(events: &mut Events, step: u64, done: &Step) -> Result<(), Failure> {
-    let mut values = vec![("train/loss", done.loss)];
-    values.extend(done.damping.map(|damping| ("train/damping", damping)));
-    events.scalars(step, &values)
 }
 
 /// A setting that the optimizer refuses.
