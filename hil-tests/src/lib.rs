@@ -2,6 +2,7 @@
 //! faults on a simulated board behind a faulty link, and a plug that is pulled.
 
 pub mod accuracy;
+pub mod experiments;
 #[cfg(unix)]
 pub mod flashing;
 #[cfg(unix)]

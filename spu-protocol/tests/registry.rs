@@ -48,5 +48,5 @@ fn operations_are_unique_and_listed() {
     check(&Opcode::ALL, |opcode| opcode as u16, Opcode::from_u16);
     complete!(Opcode: Hello, Reset, EnterBootloader, Info, Ping, ReadRegs, WriteRegs, Load, Acquire,
         AcquireStatus, Cancel, Credit, StreamBlock, AcquireDone, SelfTest,
-        UpdateBegin, UpdateWrite, UpdateFinish, UpdateStatus, UpdateConfirm);
+        UpdateBegin, UpdateWrite, UpdateFinish, UpdateStatus, UpdateConfirm, BulkWrite, BulkRead);
 }

@@ -111,6 +111,41 @@ fn digital_rules_and_backends_say_so() {
 }
 
 #[test]
+fn plots_and_event_files_are_written() {
+    let data = digits();
+    let (page, folder) = (data.path().join("plot.html"), data.path().join("runs/first"));
+    let krylov = ["--backend", "krylov", "--steps", "6", "--evaluate-every", "3"];
+    let events = ["--tensorboard", folder.to_str().unwrap()];
+    let more = [&krylov[..], &["--plot", page.to_str().unwrap()], &events].concat();
+    let answer = json(&arguments(data.path(), &more), 0);
+    for phase in ["gradient", "factors", "update"] {
+        assert!(answer["phases"][phase].as_f64().unwrap() > 0.0, "{phase}: {answer}");
+    }
+    let page = fs::read_to_string(page).unwrap();
+    let page = roxmltree::Document::parse_with_options(
+        &page,
+        roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() },
+    )
+    .unwrap();
+    assert_eq!(page.descendants().filter(|node| node.tag_name().name() == "svg").count(), 4);
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    let bytes = fs::read(&files[0]).unwrap();
+    // A length, its check, the record, its check.
+    let mut records = 0;
+    let mut rest = &bytes[..];
+    while let Some((length, after)) = rest.split_first_chunk::<8>() {
+        rest = &after[4 + u64::from_le_bytes(*length) as usize + 4..];
+        records += 1;
+    }
+    assert_eq!(records, 1 + 6 + 2, "the version, steps, evaluations");
+
+    let taken = ["--tensorboard", files[0].to_str().unwrap()];
+    let error = fails(&arguments(data.path(), &[&krylov[..], &taken].concat()), 10);
+    assert!(error.contains("a folder that can be written"), "{error}");
+}
+
+#[test]
 fn a_resumed_run_ends_with_the_same_bits() {
     let data = digits();
     let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();

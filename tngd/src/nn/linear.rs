@@ -135,9 +135,9 @@ impl Linear {
         self.width * self.outputs
     }
 
-    /// He et al., "Delving deep into rectifiers", 2015: weights of variance 2/inputs, no bias.
+    /// LeCun et al., "Efficient BackProp", 1998, section 4.6: weights of variance 1/inputs, no bias.
     pub(super) fn init(self, normals: &mut dyn Iterator<Item = f64>, theta: &mut [f32]) {
-        let scale = (2.0 / (self.width - 1).max(1) as f64).sqrt();
+        let scale = (1.0 / (self.width - 1).max(1) as f64).sqrt();
         for row in theta.chunks_exact_mut(self.width) {
             let (bias, weights) = row.split_last_mut().expect("a width above 0");
             *bias = 0.0;

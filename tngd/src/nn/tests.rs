@@ -249,13 +249,13 @@ fn the_convnet_is_that_of_the_reference_runs() {
     assert_eq!((network.params(), network.inputs(), network.outputs()), (37_434, 784, 10));
     assert_eq!(network.init(5), network.init(5));
     assert_ne!(network.init(5), network.init(6));
-    // He: variance 2/inputs.
+    // LeCun: variance 1/inputs.
     let theta = network.init(5);
     let weights: Vec<f32> =
         theta[208..].chunks_exact(1153).take(32).flat_map(|row| row[..1152].to_vec()).collect();
     let variance = dot(&weights, &weights) / weights.len() as f64;
     // Relative standard error √(2/36,864) = 0.7 %: five of them.
-    assert!((variance * 1152.0 / 2.0 - 1.0).abs() < 0.037, "{variance}");
+    assert!((variance * 1152.0 - 1.0).abs() < 0.037, "{variance}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is done with a direction: momentum or Adam, learning rate, clipping.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::{OptimError, Optimizer, Step, setting};
@@ -200,10 +202,13 @@ pub(super) fn scale_to_clip(vector: &[f32], clip: Option<f64>) -> f32 {
 
 impl<M: Model> Optimizer<M> for Descent {
     fn step(&mut self, model: &M, theta: &mut [f32], batch: &M::Batch) -> Result<Step, OptimError> {
-        let mut gradient = vec![0.0; model.params()];
-        let loss = model.gradient(theta, batch, &mut gradient)?;
+        let begun = Instant::now();
+        let mut direction = vec![0.0; model.params()];
+        let loss = model.gradient(theta, batch, &mut direction)?;
+        let gradient = begun.elapsed();
         self.check_loss(loss)?;
-        self.apply(theta, &gradient)?;
-        Ok(Step { loss, damping: None, report: None })
+        let begun = Instant::now();
+        self.apply(theta, &direction)?;
+        Ok(Step { loss, damping: None, report: None, gradient, update: begun.elapsed() })
     }
 }

@@ -9,6 +9,8 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use descent::{Descent, Rule, Schedule};
 pub use tngd::{First, Settings, State, Tngd};
 
+use std::time::Duration;
+
 use crate::{
     backend::{BackendError, Report},
     curvature::DampingError,
@@ -33,6 +35,10 @@ pub struct Step {
     pub damping: Option<f64>,
     /// The backend's report, if there was one.
     pub report: Option<Report>,
+    /// Wall time of loss and gradient, and of what linearises the curvature.
+    pub gradient: Duration,
+    /// Wall time of turning the direction into new parameters.
+    pub update: Duration,
 }
 
 /// Why a step failed or an optimizer cannot be made.

@@ -1,6 +1,6 @@
 //! Thermodynamic natural gradient descent.
 
-use std::mem;
+use std::{mem, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -168,11 +168,13 @@ impl Tngd {
     ) -> Result<Step, OptimError> {
         let State { settings, descent, device, .. } = &mut self.state;
         let step = descent.steps();
+        let begun = Instant::now();
         let mut gradient = vec![0.0; model.params()];
         let (loss, curvature) = model.linearise(theta, batch, &mut gradient)?;
         descent.check_loss(loss)?;
         let clipped = scale_to_clip(&gradient, settings.clip);
         scale(clipped, &mut gradient);
+        let gradient_took = begun.elapsed();
 
         let mut held = match settings.first {
             _ if !(device.is_empty() || settings.restart) => device.clone(),
@@ -199,6 +201,7 @@ impl Tngd {
             report.add(&after);
         }
 
+        let begun = Instant::now();
         let mut moved = theta.to_vec();
         descent.apply(&mut moved, &read)?;
         let predicted = settings.damping.adapts().then(|| {
@@ -217,6 +220,7 @@ impl Tngd {
         }
         theta.copy_from_slice(&moved);
         *device = held;
-        Ok(Step { loss, damping: Some(damping), report: Some(report) })
+        let (gradient, update) = (gradient_took, begun.elapsed());
+        Ok(Step { loss, damping: Some(damping), report: Some(report), gradient, update })
     }
 }

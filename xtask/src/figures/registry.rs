@@ -48,7 +48,8 @@ pub(super) struct Figure {
     pub(super) unit: &'static str,
     /// What the value is to be.
     pub(super) goal: Goal,
-    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`; `image`: nothing ran;
+    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`; `digital`: no board;
+    /// `image`: nothing ran;
     /// `model`: boot code over a model of flash memory.
     pub(super) rung: &'static str,
 }
@@ -73,7 +74,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 41] = [
+pub(super) const FIGURES: [Figure; 50] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -116,6 +117,21 @@ pub(super) const FIGURES: [Figure; 41] = [
     // Time of thermox over that of simulated rev-b boards for an 8 x 8 inverse of equal error (quick: 1e5
     // independent samples instead of 1e6); skipped where SPU_THERMOX_PYTHON names no Python that has thermox.
     accuracy("thermox.speedup", "1", Goal::AtLeast(5.0)),
+    // Test accuracy of TNGD through the whole stack after 100 steps of 64 of 10,000 MNIST images, median over
+    // 10 seeds (quick: 3), and its lead over a tuned Adam, paired; after 10 epochs (quick: one seed). Skipped
+    // without the images (`cargo xtask data mnist`).
+    training("tngd.acc100", "1", Goal::AtLeast(0.945), "sim"),
+    training("tngd.lead100", "points", Goal::AtLeast(0.8), "sim"),
+    training("tngd.acc_10epochs", "1", Goal::AtLeast(0.965), "sim"),
+    // Seconds of 10 epochs (quick: by 80 steps), and time of a step over Adam's.
+    training("tngd.exactlaw_s", "s", Goal::AtMost(120.0), "digital"),
+    training("tngd.board_s", "s", Goal::AtMost(180.0), "sim"),
+    training("tngd.exactlaw_ratio", "1", Goal::AtMost(40.0), "digital"),
+    training("tngd.board_ratio", "1", Goal::AtMost(15.0), "sim"),
+    // Exponent of the time of a step in the number of parameters, from 3e4 to 1e6; of the dense natural
+    // gradient from 8e2 to 3e3 (quick: to 1.6e3).
+    training("tngd.exponent", "1", Goal::AtMost(1.1), "sim"),
+    training("ngd.exponent", "1", Goal::AtLeast(2.5), "digital"),
     // Random schedules of calls and faults without a violation (quick: 10,000 of them).
     Figure {
         name: "faults.schedules",
@@ -176,6 +192,15 @@ const fn size(name: &'static str, most: f64) -> Figure {
 
 const fn accuracy(name: &'static str, unit: &'static str, goal: Goal) -> Figure {
     Figure { name, unit, goal, rung: "sim" }
+}
+
+const fn training(
+    name: &'static str,
+    unit: &'static str,
+    goal: Goal,
+    rung: &'static str,
+) -> Figure {
+    Figure { name, unit, goal, rung }
 }
 
 const fn link_ratio(name: &'static str, rung: &'static str) -> Figure {

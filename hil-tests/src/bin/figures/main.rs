@@ -10,6 +10,7 @@ mod link;
 mod qemu;
 mod raw;
 mod speed;
+mod training;
 
 use std::path::PathBuf;
 
@@ -71,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         #[cfg(unix)]
         "timing.lost_ticks" | "timing.jitter_ticks" => qemu::timing(&name, quick)?,
         other => link::figure(other, quick)?
+            .map_or_else(|| training::figure(other, quick), |figure| Ok(Some(figure)))?
             .with_context(|| format!("no figure {other}; `cargo xtask figures` names them"))?,
     };
     println!("{}", serde_json::json!({ "value": figure.value, "detail": figure.detail }));

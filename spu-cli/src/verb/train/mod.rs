@@ -3,6 +3,8 @@
 mod boards;
 mod learner;
 mod metrics;
+mod plot;
+mod tensorboard;
 mod view;
 
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use tngd::train::{Batches, Course, evaluate};
 use super::DeviceArg;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
-use crate::matrix_file::check_writable;
+use crate::matrix_file::{check_writable, write_atomically};
 use crate::progress::Meter;
 use boards::BoardArgs;
 use learner::{Learner, Progress, Saved};
@@ -102,6 +104,12 @@ pub(crate) struct Train {
     /// Write a line of JSON for each step and each evaluation
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+    /// Write event files for TensorBoard into this folder
+    #[arg(long, value_name = "FOLDER")]
+    tensorboard: Option<PathBuf>,
+    /// Write an HTML page of loss and accuracy against steps and time
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Write a checkpoint at each evaluation, and where the run stops early
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -179,7 +187,7 @@ impl BackendName {
 
 impl Train {
     pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<TrainAnswer, Failure> {
-        for path in self.metrics.iter().chain(&self.checkpoint) {
+        for path in self.metrics.iter().chain(&self.checkpoint).chain(&self.plot) {
             check_writable(path)?;
         }
         if self.batch == 0 {
@@ -191,6 +199,7 @@ impl Train {
             return Err(Failure::usage("a fallback is a digital backend, not the board itself"));
         }
         let (examples, judged) = self.read()?;
+        let mut log = Log::open(self.metrics.as_ref(), self.tensorboard.as_ref())?;
         let model = NetworkModel::new(Network::mnist_convnet(), Loss::SoftmaxCrossEntropy);
         let cancel = CancelHandle::new();
         interrupt
@@ -206,7 +215,6 @@ impl Train {
         let steps = self.steps.unwrap_or(self.epochs.saturating_mul(per_epoch));
         let every = self.evaluate_every.unwrap_or(per_epoch).max(1);
         let meter = Meter::counting(1, json, "steps");
-        let mut log = Log::open(self.metrics.as_ref())?;
         let mut seen = Seen::default();
         let mut done = from;
         while done < steps && !cancel.is_cancelled() {
@@ -228,7 +236,7 @@ impl Train {
                     return Err(self.failure(&error, done));
                 }
             };
-            seen.add(&step, begun.elapsed());
+            seen.add(done, &step, begun.elapsed());
             let wrote = log.step(done, &step);
             done += 1;
             meter.update(0, done, steps);
@@ -237,14 +245,15 @@ impl Train {
             if due {
                 let score = evaluate(&model, &theta, &judged)
                     .map_err(|error| Failure::new(Exit::Unexpected, error.to_string()))?;
-                seen.evaluations.push(Evaluation::new(done, per_epoch, score));
+                let seconds = seen.training.as_secs_f64();
+                seen.evaluations.push(Evaluation::new(done, per_epoch, seconds, score));
                 self.save(&theta, &learner, done)?;
                 wrote.and_then(|()| log.evaluation(seen.evaluations.last()))?;
             }
         }
         meter.finish();
         log.finish()?;
-        Ok(TrainAnswer {
+        let answer = TrainAnswer {
             optimizer: self.optimizer,
             backend: self.optimizer.is_natural().then_some(self.backend),
             label: learner.label(),
@@ -262,13 +271,19 @@ impl Train {
             last_loss: seen.last_loss,
             prepared_s,
             training_s: seen.training.as_secs_f64(),
-            phases: Seconds::of(&seen.phases),
+            phases: Seconds::of(seen.gradient, &seen.phases, seen.update),
             products: seen.products,
             statistical_error: seen.statistical_error,
             checkpoint: self.checkpoint.clone(),
             metrics: self.metrics.clone(),
+            tensorboard: self.tensorboard.clone(),
+            plot: self.plot.clone(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        };
+        if let Some(path) = &self.plot {
+            write_atomically(path, plot::render(&answer, &seen.losses).as_bytes())?;
+        }
+        Ok(answer)
     }
 
     /// Training examples, and those that it is judged by.
@@ -456,7 +471,10 @@ fn refused_by(error: &BackendError) -> Failure {
 struct Seen {
     last_loss: Option<f64>,
     products: u64,
+    gradient: Duration,
     phases: Phases,
+    update: Duration,
+    losses: Vec<plot::Loss>,
     evaluations: Vec<Evaluation>,
     training: Duration,
     fell_back_at: Option<u64>,
@@ -464,8 +482,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, step: &Step, took: Duration) {
+    fn add(&mut self, number: u64, step: &Step, took: Duration) {
         self.training += took;
+        let seconds = self.training.as_secs_f64();
+        self.losses.push(plot::Loss { step: number, seconds, loss: step.loss });
+        self.gradient += step.gradient;
+        self.update += step.update;
         self.last_loss = Some(step.loss);
         if let Some(report) = &step.report {
             self.products += report.products as u64;

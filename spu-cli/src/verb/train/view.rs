@@ -1,6 +1,7 @@
 //! What `spu train` answers.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use tngd::backend::Phases;
@@ -15,23 +16,27 @@ use crate::text::{count, duration, facts, percent, table};
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Evaluation {
     /// Steps done.
-    step: u64,
+    pub(super) step: u64,
     /// Epochs done, parts included.
     epoch: f64,
-    loss: f64,
-    accuracy: f64,
+    /// Wall time of the steps of this run until here.
+    pub(super) seconds: f64,
+    pub(super) loss: f64,
+    pub(super) accuracy: f64,
 }
 
 impl Evaluation {
-    pub(crate) fn new(step: u64, per_epoch: u64, score: Score) -> Self {
+    pub(crate) fn new(step: u64, per_epoch: u64, seconds: f64, score: Score) -> Self {
         let epoch = step as f64 / per_epoch as f64;
-        Self { step, epoch, loss: score.loss, accuracy: score.accuracy }
+        Self { step, epoch, seconds, loss: score.loss, accuracy: score.accuracy }
     }
 }
 
 /// Wall time by phase, in seconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Seconds {
+    /// Host: loss and gradient.
+    gradient: f64,
     /// Host: Lanczos vectors, Gram matrices, products with the curvature.
     factors: f64,
     /// Setting the device.
@@ -40,6 +45,8 @@ pub(crate) struct Seconds {
     evolve: f64,
     /// Reading it.
     read: f64,
+    /// Host: the step along what was read.
+    update: f64,
     /// Of a factored array: what the paper's hardware would take, by its model (not measured).
     #[serde(skip_serializing_if = "Option::is_none")]
     paper: Option<Paper>,
@@ -53,8 +60,10 @@ struct Paper {
 }
 
 impl Seconds {
-    pub(crate) fn of(phases: &Phases) -> Self {
+    pub(crate) fn of(gradient: Duration, phases: &Phases, update: Duration) -> Self {
         Self {
+            gradient: gradient.as_secs_f64(),
+            update: update.as_secs_f64(),
             factors: phases.factors.as_secs_f64(),
             program: phases.program.as_secs_f64(),
             evolve: phases.evolve.as_secs_f64(),
@@ -64,10 +73,6 @@ impl Seconds {
                 analog: phases.paper.analog.as_secs_f64(),
             }),
         }
-    }
-
-    fn total(&self) -> f64 {
-        self.factors + self.program + self.evolve + self.read
     }
 }
 
@@ -104,6 +109,8 @@ pub(crate) struct TrainAnswer {
     pub(crate) statistical_error: Option<f64>,
     pub(crate) checkpoint: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
+    pub(crate) tensorboard: Option<PathBuf>,
+    pub(crate) plot: Option<PathBuf>,
     pub(crate) version: &'static str,
 }
 
@@ -126,31 +133,28 @@ impl Answer for TrainAnswer {
                 ),
             ),
         ];
-        if self.phases.total() > 0.0 {
-            let Seconds { factors, program, evolve, read, paper } = self.phases;
-            let rest = (self.training_s - self.phases.total()).max(0.0);
+        let Seconds { gradient, factors, program, evolve, read, update, paper } = self.phases;
+        let mut spent = format!("gradient {}", duration(gradient));
+        if factors + program + evolve + read > 0.0 {
+            spent += &format!(
+                ", factors of the curvature {} (digital); program {}, evolve {}, read {}",
+                duration(factors),
+                duration(program),
+                duration(evolve),
+                duration(read)
+            );
+        }
+        all.push(("of which", format!("{spent}; update {}", duration(update))));
+        if let Some(Paper { upload, analog }) = paper {
             all.push((
-                "of which",
+                "paper's model",
                 format!(
-                    "gradient and update {}, curvature {} (digital); program {}, evolve {}, read {}",
-                    duration(rest),
-                    duration(factors),
-                    duration(program),
-                    duration(evolve),
-                    duration(read)
+                    "upload {}, analog {} for all steps (arXiv 2405.13817, appendix C: 16 bits, 50 Gb/s, \
+                     RC = 1 us; not measured)",
+                    duration(upload),
+                    duration(analog)
                 ),
             ));
-            if let Some(Paper { upload, analog }) = paper {
-                all.push((
-                    "paper's model",
-                    format!(
-                        "upload {}, analog {} for all steps (arXiv 2405.13817, appendix C: 16 bits, 50 Gb/s, \
-                         RC = 1 us; not measured)",
-                        duration(upload),
-                        duration(analog)
-                    ),
-                ));
-            }
         }
         if let Some(error) = self.statistical_error {
             all.push(("samples", format!("leave {} in what the last step read", percent(error))));

@@ -1,0 +1,41 @@
+//! Experiments on training: the pages of docs/experiments, one command each
+//! (`--bin experiments`), and the figures that start with `tngd.` and `ngd.`.
+
+pub mod curves;
+pub mod goals;
+pub mod page;
+pub mod run;
+pub mod scaling;
+pub mod sweeps;
+pub mod times;
+pub mod tune;
+
+use std::path::PathBuf;
+
+/// Examples of a batch in every experiment on images.
+pub const BATCH: usize = 64;
+/// Training images of an experiment unless it says otherwise.
+pub const EXAMPLES: usize = 10_000;
+
+/// How large an experiment is, and where its data are.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Few steps and seeds: shows that it runs, measures nothing that counts.
+    pub quick: bool,
+    /// Folder of the MNIST files.
+    pub data: PathBuf,
+    /// Seeds, if not the experiment's own number.
+    pub seeds: Option<u64>,
+}
+
+impl Scope {
+    /// `few` in the quick version, else `many`.
+    pub fn pick<T>(&self, few: T, many: T) -> T {
+        if self.quick { few } else { many }
+    }
+
+    /// Seeds 1 to `many`, or to the number that was asked for; two in the quick version.
+    pub fn seeds(&self, many: u64) -> std::ops::RangeInclusive<u64> {
+        1..=self.seeds.unwrap_or(self.pick(2, many))
+    }
+}
