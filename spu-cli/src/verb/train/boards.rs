@@ -37,7 +37,7 @@ fn effective() -> NonZeroU64 {
 
 /// A board, ready for its part.
 enum Ready {
-    Rc(RcBoard),
+    Rc(Box<RcBoard>),
     Rlc(RlcBoard),
 }
 
@@ -52,7 +52,7 @@ impl BoardArgs {
             equilibrium_only(format!("a {} board, of RLC cells,", device.info().profile))?;
         }
         Ok(match self.ready(device)? {
-            Ready::Rc(board) => Box::new(board),
+            Ready::Rc(board) => board,
             Ready::Rlc(board) => Box::new(board),
         })
     }
@@ -60,7 +60,7 @@ impl BoardArgs {
     /// What inverts.
     pub(super) fn inverter(&self) -> Result<Box<dyn Inverter>, Failure> {
         Ok(match self.ready(self.device.open()?)? {
-            Ready::Rc(board) => Box::new(board),
+            Ready::Rc(board) => board,
             Ready::Rlc(board) => Box::new(board),
         })
     }
@@ -77,7 +77,8 @@ impl BoardArgs {
     /// An RC board is measured; the calibration of an RLC board is looked for and checked.
     fn ready(&self, mut device: Box<dyn Device>) -> Result<Ready, Failure> {
         if device.info().kind() == BoardKind::Rc {
-            return Ok(Ready::Rc(RcBoard::calibrate(device, &RcCalibrateOptions::default())?));
+            let board = RcBoard::calibrate(device, &RcCalibrateOptions::default())?;
+            return Ok(Ready::Rc(Box::new(board)));
         }
         let (prepared, _) = self.calibration.prepare(std::slice::from_mut(&mut device), None)?;
         let options = InvertOptions { measured: prepared.measured, ..InvertOptions::default() };
