@@ -1,21 +1,39 @@
 //! The bulk memory of a factored board, through its window.
 
 use spu_protocol::error::ErrorCode;
+use spu_protocol::opcode::Opcode;
 use spu_protocol::payload::bulk::Region;
+use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::{BulkRequest, Writer, split};
 use spu_protocol::regs::{self, bulk_page};
 
 use crate::board::{Board, BoardError};
+use crate::identity::Identity;
 use crate::refusal::Refusal;
 
 /// Words of one transfer through the window.
 const CHUNK: u32 = 32;
 const _: () = assert!(BulkRequest::PAGE_WORDS.is_multiple_of(CHUNK));
 
+/// Writes or reads, as `operation` says. Refuses with [`ErrorCode::Unsupported`] where the board has no bulk
+/// memory or this image no code for it.
+pub(crate) fn execute<B: Board>(
+    board: &mut B,
+    identity: &Identity,
+    operation: Opcode,
+    payload: &[u8],
+    out: &mut Writer<'_>,
+) -> Result<(), Refusal> {
+    if !B::BULK || identity.info.kind != BoardKind::Factored as u16 {
+        return Err(ErrorCode::Unsupported.into());
+    }
+    if operation == Opcode::BulkWrite { write(board, payload) } else { read(board, payload, out) }
+}
+
 /// Writes the words in `payload`. Refuses with [`ErrorCode::BadPayload`] (region or lengths) and
 /// [`ErrorCode::BadAddress`] beyond the region; nothing is written then.
 #[inline(never)] // or the callers' other work pays for its arrays in stack
-pub(crate) fn write(board: &mut impl Board, payload: &[u8]) -> Result<(), Refusal> {
+fn write(board: &mut impl Board, payload: &[u8]) -> Result<(), Refusal> {
     let (request, rest) = parse(payload, BulkRequest::MAX_WRITE)?;
     let (octets, []) = rest.as_chunks::<4>() else {
         return Err(ErrorCode::BadPayload.into());
@@ -40,11 +58,7 @@ pub(crate) fn write(board: &mut impl Board, payload: &[u8]) -> Result<(), Refusa
 
 /// Reads words into `out`. Refuses as [`write`].
 #[inline(never)] // or the callers' other work pays for its arrays in stack
-pub(crate) fn read(
-    board: &mut impl Board,
-    payload: &[u8],
-    out: &mut Writer<'_>,
-) -> Result<(), Refusal> {
+fn read(board: &mut impl Board, payload: &[u8], out: &mut Writer<'_>) -> Result<(), Refusal> {
     let (request, rest) = parse(payload, BulkRequest::MAX_READ)?;
     if !rest.is_empty() {
         return Err(ErrorCode::BadPayload.into());

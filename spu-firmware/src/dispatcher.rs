@@ -5,7 +5,6 @@ use spu_protocol::codec::{Decoder, Frame, FrameErrorCounts};
 use spu_protocol::error::ErrorCode;
 use spu_protocol::header::{Header, Kind, MAX_REPLY};
 use spu_protocol::opcode::Opcode;
-use spu_protocol::payload::info::BoardKind;
 use spu_protocol::payload::{
     CreditRequest, HelloRequest, InfoReply, ResetRequest, SelfTestRequest, Writer, exact,
 };
@@ -439,18 +438,9 @@ impl<B: Board> Core<B> {
                 idle()?;
                 updating::confirm(board, payload)?;
             }
-            Opcode::BulkWrite | Opcode::BulkRead
-                if !B::BULK || session.identity.info.kind != BoardKind::Factored as u16 =>
-            {
-                return Err(ErrorCode::Unsupported.into());
-            }
-            Opcode::BulkWrite => {
+            bulk @ (Opcode::BulkWrite | Opcode::BulkRead) => {
                 idle()?;
-                bulk::write(board, payload)?;
-            }
-            Opcode::BulkRead => {
-                idle()?;
-                bulk::read(board, payload, out)?;
+                bulk::execute(board, &session.identity, bulk, payload, out)?;
             }
             // Events are no requests; the others do not come here.
             Opcode::StreamBlock

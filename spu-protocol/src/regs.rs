@@ -374,7 +374,7 @@ pub const FIFO: u16 = 0x4000;
 /// Octets of the window at [`FIFO`].
 pub const FIFO_OCTETS: usize = 0x4000;
 
-/// Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low.
+/// Factored: a page of the bulk memory, in its first 4096 words; two codes a word, the first one low.
 pub const BULK: u16 = 0x8000;
 /// Octets of the window at [`BULK`].
 pub const BULK_OCTETS: usize = 0x7C00;
@@ -1613,7 +1613,7 @@ pub static MAP: &[Register] = &[
         fields: &[],
         mcu: false,
         doc: text(
-            "Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low",
+            "Factored: a page of the bulk memory, in its first 4096 words; two codes a word, the first one low",
         ),
     },
     Register {

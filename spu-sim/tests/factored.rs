@@ -38,7 +38,7 @@ fn write(board: &mut Fpga<AnyAnalog>, region: Region, rows: &[Vec<i16>]) {
             let second = pair.get(1).copied().unwrap_or(0);
             let value =
                 u32::from(pair[0].cast_unsigned()) | u32::from(second.cast_unsigned()) << 16;
-            let page = (region as u32) << 24 | word / BulkRequest::PAGE_WORDS;
+            let page = ((region as u32) << 24) | (word / BulkRequest::PAGE_WORDS);
             board.write(regs::BULK_PAGE, page);
             board.write(regs::BULK + 4 * (word % BulkRequest::PAGE_WORDS) as u16, value);
             word += 1;
@@ -50,7 +50,7 @@ fn read(board: &mut Fpga<AnyAnalog>, region: Region, codes: usize) -> Vec<i16> {
     (0..codes as u32)
         .map(|code| {
             let word = code / 2;
-            let page = (region as u32) << 24 | word / BulkRequest::PAGE_WORDS;
+            let page = ((region as u32) << 24) | (word / BulkRequest::PAGE_WORDS);
             board.write(regs::BULK_PAGE, page);
             let value = board.read(regs::BULK + 4 * (word % BulkRequest::PAGE_WORDS) as u16);
             (value >> (16 * (code % 2))) as i16

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     };
     let mut gradient = vec![0.0; theta.len()];
     let (_, curvature) = model.linearise(&theta, &batch, &mut gradient)?;
-    let rows = curvature.low_rank().map_or(0, |factor| factor.rank());
+    let rows = curvature.low_rank().map_or(0, tngd::curvature::LowRank::rank);
     println!("N = {}, batch of {examples}: arrays of {rows} rows, {uri}", theta.len());
 
     let evolution = Evolution { damping: 0.1, time: 1.0, noise: 0.0, seed: 1 };

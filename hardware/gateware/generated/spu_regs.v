@@ -248,7 +248,7 @@ module spu_regs #(
     assign region[12] = aligned && addr[15:14] == 2'h1;
     assign fifo_re = re && region[12];
 
-    // Factored: page BULK_PAGE of the bulk memory, in its first 4096 words; two codes a word, the first one low.
+    // Factored: a page of the bulk memory, in its first 4096 words; two codes a word, the first one low.
     assign bulk_index = addr[14:2];
     localparam [31:0] BULK_LEN = 7936;
     assign region[13] = aligned && addr[15:15] == 1'h1 && {19'd0, bulk_index} < BULK_LEN;

@@ -1,5 +1,7 @@
 //! Loss and test accuracy against steps and time, by optimizer.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use spu_cli::plot::panels::{Axes, Panel};
 use tngd::optim::Rule;
@@ -55,7 +57,8 @@ pub fn optimizers(scope: &Scope) -> Result<Page> {
         body: body(&recipes, &runs, looks),
         plots: Vec::new(),
     };
-    page.body += &format!(
+    let _ = write!(
+        page.body,
         "\n## Settings\n\nChosen by accuracy on the last 10,000 training images after {tuned} steps, seeds 101 to \
          103, 12 trials each; the seeds and images above played no part. TNGD was tuned on digital cells and runs \
          with those settings on every backend.\n\n{}",

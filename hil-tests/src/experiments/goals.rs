@@ -9,8 +9,9 @@ use tngd::optim::Rule;
 
 use super::page::{Page, accuracies, marked, mean_and_spread, median_and_range, table};
 use super::run::{Data, Method, Recipe, Source, train};
+use super::times::{self, Ratios};
 use super::tune::{listed, natural, plain, tune, warm};
-use super::{EXAMPLES, Scope, times};
+use super::{EXAMPLES, Scope};
 
 /// Steps of the short horizon.
 pub const SHORT: u64 = 100;
@@ -63,6 +64,80 @@ pub fn ten_epochs(recipe: &Recipe, data: &Data, seed: u64, epochs: u64) -> Resul
     Ok((end.accuracy, end.seconds))
 }
 
+/// What was measured.
+struct Measured {
+    steps: u64,
+    /// Accuracies after so many, of TNGD on the board and of Adam.
+    found: [Vec<f64>; 2],
+    epochs: u64,
+    /// Accuracies of the board after so many.
+    long: Vec<f64>,
+    /// Their training times.
+    seconds: Vec<f64>,
+    exact_s: f64,
+    images: usize,
+    /// Accuracy with so many images.
+    large: f64,
+    ratios: Ratios,
+}
+
+impl Measured {
+    fn table(&self) -> String {
+        let Self { steps, found, epochs, long, seconds, exact_s, images, large, ratios } = self;
+        let (mean, error) = lead(found);
+        let median = crate::median(found[0].clone());
+        let ten = mean_and_spread(long).0;
+        let most = seconds.iter().copied().fold(0.0, f64::max);
+        let number = found[0].len();
+        let rows = [
+            (
+                format!("test accuracy after {steps} steps, median (range) of {number} seeds"),
+                "≥ 94.5 %",
+                median_and_range(&found[0]),
+                median >= 0.945,
+            ),
+            (
+                "lead over Adam, paired mean ± its standard error".into(),
+                "≥ 0.8 points",
+                format!("{:.2} ± {:.2} points", 100.0 * mean, 100.0 * error),
+                mean >= 0.008,
+            ),
+            (
+                format!("test accuracy after {epochs} epochs, mean of {} seeds", long.len()),
+                "≥ 96.5 %",
+                accuracies(long),
+                ten >= 0.965,
+            ),
+            (format!("with {images} images, seed 1"), "≥ 98 %", percent(*large), *large >= 0.98),
+            (
+                format!("{epochs} epochs, exact-law"),
+                "≤ 120 s",
+                format!("{exact_s:.1} s"),
+                *exact_s <= 120.0,
+            ),
+            (format!("{epochs} epochs, board"), "≤ 180 s", format!("{most:.1} s"), most <= 180.0),
+            (
+                "a step of exact-law over Adam's, median".into(),
+                "≤ 40 (wanted: 20)",
+                format!("{:.1}", ratios.exact_law),
+                ratios.exact_law <= 40.0,
+            ),
+            (
+                "a step of board over Adam's, median".into(),
+                "≤ 15 (wanted: 8)",
+                format!("{:.1}", ratios.board),
+                ratios.board <= 15.0,
+            ),
+        ];
+        let holds = |holds: bool| if holds { "yes" } else { "**no**" }.to_owned();
+        let rows = rows.into_iter();
+        table(
+            &["what", "goal", "measured", "holds"],
+            rows.map(|(what, goal, found, good)| vec![what, goal.into(), found, holds(good)]),
+        )
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -84,7 +159,6 @@ pub fn goals(scope: &Scope) -> Result<Page> {
     }
     let digital = Recipe { name: "Adam".into(), ..adam[0].recipe.clone() };
     let found = short(&scope.data, scope.seeds(10), steps, [&board, &digital])?;
-    let (mean, error) = lead(&found);
     eprintln!("{steps} steps: {} against {}", accuracies(&found[0]), accuracies(&found[1]));
 
     let data = Data::test(&scope.data, EXAMPLES)?;
@@ -105,60 +179,10 @@ pub fn goals(scope: &Scope) -> Result<Page> {
     drop(data);
     let ratios = times::ratios(scope.pick(5, 60))?;
     let all = scope.pick(EXAMPLES, 60_000);
-    let large = ten_epochs(&board, &Data::test(&scope.data, all)?, 1, epochs)?;
-
-    let holds = |holds: bool| if holds { "yes" } else { "**no**" }.to_owned();
-    let median = crate::median(found[0].clone());
-    let ten = mean_and_spread(&long).0;
-    let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    let rows = [
-        (
-            format!(
-                "test accuracy after {steps} steps, median (range) of {} seeds",
-                found[0].len()
-            ),
-            "≥ 94.5 %",
-            median_and_range(&found[0]),
-            median >= 0.945,
-        ),
-        (
-            "lead over Adam, paired mean ± its standard error".into(),
-            "≥ 0.8 points",
-            format!("{:.2} ± {:.2} points", 100.0 * mean, 100.0 * error),
-            mean >= 0.008,
-        ),
-        (
-            format!("test accuracy after {epochs} epochs, mean of {} seeds", long.len()),
-            "≥ 96.5 %",
-            accuracies(&long),
-            ten >= 0.965,
-        ),
-        (format!("with {all} images, seed 1"), "≥ 98 %", percent(large.0), large.0 >= 0.98),
-        (
-            format!("{epochs} epochs, exact-law"),
-            "≤ 120 s",
-            format!("{exact_s:.1} s"),
-            exact_s <= 120.0,
-        ),
-        (
-            format!("{epochs} epochs, board"),
-            "≤ 180 s",
-            format!("{:.1} s", most(&seconds)),
-            most(&seconds) <= 180.0,
-        ),
-        (
-            "a step of exact-law over Adam's, median".into(),
-            "≤ 40 (wanted: 20)",
-            format!("{:.1}", ratios.exact_law),
-            ratios.exact_law <= 40.0,
-        ),
-        (
-            "a step of board over Adam's, median".into(),
-            "≤ 15 (wanted: 8)",
-            format!("{:.1}", ratios.board),
-            ratios.board <= 15.0,
-        ),
-    ];
+    let large = ten_epochs(&board, &Data::test(&scope.data, all)?, 1, epochs)?.0;
+    let images = all;
+    let measured = Measured { steps, found, epochs, long, seconds, exact_s, images, large, ratios };
+    let Measured { found, ratios, .. } = &measured;
     let seeds = scope.seeds(10).zip(found[0].iter().zip(&found[1]));
     let body = format!(
         "Through the whole stack: host, frames, the firmware's dispatcher, the simulated board `rc-8` with 8-bit banks \
@@ -168,15 +192,7 @@ pub fn goals(scope: &Scope) -> Result<Page> {
          here.\n\n## Seed by seed\n\nTest accuracy after {steps} steps.\n\n{}\n## Settings\n\nChosen by accuracy on the \
          last 10,000 training images after {steps} steps, seeds 101 to 103, 12 trials each (TNGD on digital cells). \
          Inputs and initialisation are the same for both.\n\n{}",
-        table(
-            &["what", "goal", "measured", "holds"],
-            rows.into_iter().map(|(what, goal, found, good)| vec![
-                what,
-                goal.into(),
-                found,
-                holds(good)
-            ])
-        ),
+        measured.table(),
         percent(adam_long),
         ratios.adam_ms,
         table(

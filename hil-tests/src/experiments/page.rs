@@ -1,5 +1,6 @@
 //! A page of docs/experiments: command, machine, text, tables and plots.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -55,7 +56,7 @@ impl Page {
         for (end, drawing) in &self.plots {
             let file = format!("{name}-{end}.svg");
             put(&file, &standalone(drawing))?;
-            text += &format!("\n![{}: {end}]({file})\n", self.title);
+            let _ = write!(text, "\n![{}: {end}]({file})\n", self.title);
         }
         put(&format!("{name}.md"), &text)
     }

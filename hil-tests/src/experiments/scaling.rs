@@ -68,7 +68,10 @@ fn model(hidden: usize) -> Result<NetworkModel> {
     Ok(NetworkModel::new(network, Loss::SoftmaxCrossEntropy))
 }
 
-fn backends() -> Result<Vec<(&'static str, Box<dyn NaturalGradient>, f64)>> {
+/// Name, backend, time in τ.
+type Timed = (&'static str, Box<dyn NaturalGradient>, f64);
+
+fn backends() -> Result<Vec<Timed>> {
     let limit = f64::INFINITY;
     Ok(vec![
         (TNGD, Source::board().open(1)?, 1.0),
@@ -144,7 +147,7 @@ pub fn scaling(scope: &Scope) -> Result<Page> {
     let rows = costs.methods.iter().map(|(name, points)| {
         let mut row = vec![(*name).to_owned()];
         row.extend(all.iter().map(|(n, _)| {
-            let at = points.iter().find(|point| point.0 == *n);
+            let at = points.iter().find(|point| point.0.to_bits() == n.to_bits());
             at.map_or("–".into(), |(_, ms)| format!("{ms:.2} ms"))
         }));
         let exponent = costs.exponent(name, if *name == NGD { 0.0 } else { from });

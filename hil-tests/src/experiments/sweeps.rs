@@ -249,7 +249,8 @@ pub fn bits(scope: &Scope) -> Result<Page> {
                     ones are 12 (DAC), 8 (banks) and 8 (ADC). Each is calibrated through its own converters."
         .to_owned();
     if !refused.is_empty() {
-        text += &format!(
+        let _ = write!(
+            text,
             "\n\nNot run, since the board or its calibration refuses (on seed 1):\n{refused}"
         );
     }

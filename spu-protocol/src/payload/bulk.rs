@@ -85,4 +85,4 @@ impl BulkRequest {
     /// Words of the window [`BULK`](regs::BULK) that a page takes.
     pub const PAGE_WORDS: u32 = 4096;
 }
-const _: () = assert!(BulkRequest::PAGE_WORDS as usize * 4 <= regs::BULK_OCTETS as usize);
+const _: () = assert!(BulkRequest::PAGE_WORDS as usize * 4 <= regs::BULK_OCTETS);

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! J₁ and J₂ are set to the same codes, but each element has its own tolerance: the drift is not
-//! symmetric, and may be unstable. [`kernel::Scale`] says how codes become transmissions, with
-//! signs. DACs hold their codes for a tick, and a tick is one exact step ([`steps`]); the converters
+//! symmetric, and may be unstable. `kernel::Scale` says how codes become transmissions, with
+//! signs. DACs hold their codes for a tick, and a tick is one exact step (`steps`); the converters
 //! are those of [`crate::fpga`]: codes are rounded to nearest and cut at full scale. Not
 //! modelled: offsets, bandwidth and noise of the amplifiers between the arrays, and spread of
 //! capacitors and converters. Only the converters saturate, voltages do not.
@@ -56,7 +56,7 @@ pub struct Array {
     dac_bits: u8,
     adc_lsb: f64,
     adc_limit: i16,
-    array_limit: i16,
+    code_limit: i16,
     memory: Memory,
     controls: ArrayControls,
     noise: Vec<Noise>,
@@ -77,14 +77,14 @@ struct Prepared {
     /// Steps of 1, 2, 4 … ticks, as many as were needed.
     steps: Vec<Step>,
     damping: f64,
-    /// R I_in, and f = H J R I_in.
+    /// `R I_in`, and `f = H J R I_in`.
     input: Vec<f64>,
     f: Vec<f64>,
     /// g of [`steps`].
     g: Vec<f64>,
     /// First columns of J₂, of the nodes that are sampled at each tick.
     front: Vec<[f64; LANES]>,
-    /// R I_n of noise code 1, in volts; 0 where there is no noise.
+    /// `R I_n` of noise code 1, in volts; 0 where there is no noise.
     noise_lsb: f64,
 }
 
@@ -123,7 +123,7 @@ impl Array {
             dac_bits: profile.dac_bits(),
             adc_lsb: profile.adc_lsb_volt(),
             adc_limit: full_scale_code(profile.adc_bits()),
-            array_limit: top,
+            code_limit: top,
             memory: Memory::new(0, 0),
             controls: ArrayControls::default(),
             noise: Vec::new(),
@@ -441,7 +441,7 @@ impl Converters for Array {
 
     fn write_bulk(&mut self, region: Region, word: usize, value: u32) {
         let limit = match region {
-            Region::J | Region::H | Region::Jt => self.array_limit,
+            Region::J | Region::H | Region::Jt => self.code_limit,
             Region::Input => full_scale_code(self.dac_bits),
             Region::Initial => self.adc_limit,
             Region::State => return,

@@ -26,7 +26,7 @@ impl Array {
     /// # Errors
     /// As [`Factored::new`]: a device without such an array.
     pub fn new(mut device: Box<dyn Device>) -> Result<Self, spu_driver::Error> {
-        let timeout = Duration::from_secs(600);
+        let timeout = Duration::from_mins(10);
         let factored = Factored::new(device.as_mut(), timeout)?;
         Ok(Self { device, factored, verify: true, timeout })
     }

@@ -474,7 +474,7 @@ struct Seen {
     gradient: Duration,
     phases: Phases,
     update: Duration,
-    losses: Vec<plot::Loss>,
+    losses: Vec<plot::Trained>,
     evaluations: Vec<Evaluation>,
     training: Duration,
     fell_back_at: Option<u64>,
@@ -485,7 +485,7 @@ impl Seen {
     fn add(&mut self, number: u64, step: &Step, took: Duration) {
         self.training += took;
         let seconds = self.training.as_secs_f64();
-        self.losses.push(plot::Loss { step: number, seconds, loss: step.loss });
+        self.losses.push(plot::Trained { step: number, seconds, loss: step.loss });
         self.gradient += step.gradient;
         self.update += step.update;
         self.last_loss = Some(step.loss);

@@ -10,7 +10,7 @@ const POINTS: usize = 400;
 
 /// A step on the curve of losses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Loss {
+pub(super) struct Trained {
     /// Step, from 0.
     pub(super) step: u64,
     /// Seconds of training since the run began.
@@ -20,9 +20,9 @@ pub(super) struct Loss {
 }
 
 /// Draws the page.
-pub(super) fn render(answer: &TrainAnswer, losses: &[Loss]) -> String {
+pub(super) fn render(answer: &TrainAnswer, losses: &[Trained]) -> String {
     let some = losses.chunks(losses.len().div_ceil(POINTS).max(1));
-    let mean = |of: fn(&Loss) -> f64| -> Vec<f64> {
+    let mean = |of: fn(&Trained) -> f64| -> Vec<f64> {
         some.clone().map(|all| all.iter().map(of).sum::<f64>() / all.len() as f64).collect()
     };
     let join = |x: Vec<f64>, y: Vec<f64>| x.into_iter().zip(y).collect::<Vec<(f64, f64)>>();

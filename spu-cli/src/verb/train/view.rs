@@ -68,7 +68,7 @@ impl Seconds {
             program: phases.program.as_secs_f64(),
             evolve: phases.evolve.as_secs_f64(),
             read: phases.read.as_secs_f64(),
-            paper: (!phases.paper.upload.is_zero()).then(|| Paper {
+            paper: (!phases.paper.upload.is_zero()).then_some(Paper {
                 upload: phases.paper.upload.as_secs_f64(),
                 analog: phases.paper.analog.as_secs_f64(),
             }),
