@@ -153,6 +153,11 @@ module spu_core #(
         .drive_spread(drive_spread), .bank_spread(bank_spread),
         .adc_gain_spread(adc_gain_spread), .r_spread(r_spread), .l_spread(l_spread),
         .stream_frames_per_s(stream_frames_per_s), .storage_lsb_farad(storage_lsb_farad),
+        // No factored array here.
+        .array_rows_max(32'd0), .array_columns_max(32'd0), .array_bits_code_bits(8'd0),
+        .array_bits_damping_bits(8'd0), .node_farad(32'd0), .control_initialise(), .array_rows(),
+        .array_columns(), .array_damping(), .array_range_input(), .array_range_noise(),
+        .array_noise_gain(), .bulk_page_page(), .bulk_page_region(),
         // Kept for the host only.
         .calibration_id_lo(), .calibration_id_hi(), .scratch(),
         .control_start(control_start), .control_abort(control_abort),
@@ -177,7 +182,7 @@ module spu_core #(
         .noise_seed_index(noise_seed_index), .noise_seed_we(noise_seed_we), .noise_seed_re(noise_seed_re), .noise_seed_rdata(store_rdata),
         .sum_index(sum_index), .sum_re(sum_re), .sum_rdata(sum_rdata),
         .product_index(product_index), .product_re(product_re), .product_rdata(product_rdata),
-        // The SPI slave serves the window; the bulk window is reserved.
+        // The SPI slave serves the window; the bulk window is of factored boards.
         .fifo_index(), .fifo_re(), .fifo_rdata(32'd0),
         .bulk_index(), .bulk_we(), .bulk_re(), .bulk_rdata(32'd0)
     );

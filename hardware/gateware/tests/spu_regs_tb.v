@@ -23,8 +23,12 @@ module spu_regs_tb;
 
     wire [31:0] calibration_id_lo, calibration_id_hi, settle, decimation, count;
     wire [127:0] scratch;
-    wire start, abort, apply, reseed, discharge, fifo_clear, soft_reset;
-    wire [6:0] strobes = {soft_reset, fifo_clear, discharge, reseed, apply, abort, start};
+    wire [31:0] array_rows, array_columns, array_damping, array_noise_gain;
+    wire [3:0] range_input, range_noise;
+    wire [23:0] page;
+    wire [7:0] region;
+    wire start, abort, apply, reseed, discharge, fifo_clear, soft_reset, initialise;
+    wire [7:0] strobes = {initialise, soft_reset, fifo_clear, discharge, reseed, apply, abort, start};
     wire stream, moments, lossy, pattern;
     wire [3:0] mode = {pattern, lossy, moments, stream};
 
@@ -79,6 +83,12 @@ module spu_regs_tb;
         .adc_lsb_volt(32'h5C), .drive_spread(32'h60), .bank_spread(32'h64),
         .adc_gain_spread(32'h68), .r_spread(32'h6C), .l_spread(32'h70),
         .stream_frames_per_s(32'h74), .storage_lsb_farad(32'h78), .scratch(scratch),
+        .array_rows_max(32'hA0), .array_columns_max(32'hA4), .array_bits_code_bits(8'hA8),
+        .array_bits_damping_bits(8'h0B), .node_farad(32'hAC), .array_rows(array_rows),
+        .array_columns(array_columns), .array_damping(array_damping),
+        .array_range_input(range_input), .array_range_noise(range_noise),
+        .array_noise_gain(array_noise_gain), .bulk_page_page(page), .bulk_page_region(region),
+        .control_initialise(initialise),
         .control_start(start), .control_abort(abort), .control_apply(apply),
         .control_reseed(reseed), .control_discharge(discharge), .control_fifo_clear(fifo_clear),
         .control_soft_reset(soft_reset),
@@ -201,7 +211,7 @@ module spu_regs_tb;
     function [31:0] expected_word(input integer at);
         case (at)
             32'h000: expected_word = 32'h53505546;
-            32'h004: expected_word = 32'h0001_0001;
+            32'h004: expected_word = 32'h0001_0002;
             32'h008: expected_word = 32'h1234_5678;
             32'h00C: expected_word = {CELLS[15:0], 16'd1};
             32'h010: expected_word = 32'h0601_0504;
@@ -216,6 +226,8 @@ module spu_regs_tb;
             32'h03C: expected_word = 32'h04030201;
             32'h180: expected_word = 32'h0000_0400;
             32'h184, 32'h188, 32'h18C: expected_word = at;
+            32'h0A8: expected_word = 32'h0000_0BA8;
+            32'h0A0, 32'h0A4, 32'h0AC: expected_word = at;
             default: expected_word = (at >= 32'h40 && at <= 32'h78) ? at : 32'd0;
         endcase
     endfunction
@@ -258,6 +270,17 @@ module spu_regs_tb;
         expect32(calibration_id_lo, 32'h0102_0304, "calibration id output");
         expect32(calibration_id_hi, 32'h0506_0708, "calibration id output");
 
+        // The array's: whole words, but for the two powers of the ranges.
+        for (at = 0; at < 6; at = at + 1) write(16'h0120 + 4 * at, 32'hA55A_0F00 + at);
+        for (at = 0; at < 6; at = at + 1)
+            check(16'h0120 + 4 * at, at == 3 ? 32'h0000_0F03 : 32'hA55A_0F00 + at, "array");
+        expect32(array_rows, 32'hA55A_0F00, "rows output");
+        expect32(array_columns, 32'hA55A_0F01, "columns output");
+        expect32(array_damping, 32'hA55A_0F02, "damping output");
+        expect32({20'd0, range_noise, 4'd0, range_input}, 32'h0000_0F03, "range outputs");
+        expect32(array_noise_gain, 32'hA55A_0F04, "noise gain output");
+        expect32({region, page}, 32'hA55A_0F05, "page outputs");
+
         for (bit_index = 0; bit_index < 32; bit_index = bit_index + 1) begin
             write(16'h0104, 32'd1 << bit_index);
             check(16'h0104, bit_index < 4 ? 32'd1 << bit_index : 32'd0, "mode bit");
@@ -274,7 +297,7 @@ module spu_regs_tb;
         // Read-only words ignore writes; so does what is outside the map; arrays are strobed.
         for (at = 0; at < 32'h1_0000; at = at + 4)
             if (!(at >= 32'h080 && at < 32'h090) && at != 32'h028 && at != 32'h02C
-                && !(at >= 32'h100 && at <= 32'h110)) begin
+                && !(at >= 32'h100 && at <= 32'h110) && !(at >= 32'h120 && at < 32'h138)) begin
                 @(negedge clk);
                 addr = at; last = at; wdata = 32'hFFFF_FFFF; we = 1'b1;
                 #1 expect32(region_we, expected_we(at), "write strobe");
@@ -285,7 +308,7 @@ module spu_regs_tb;
             end
         for (at = 0; at < 32'h200; at = at + 4)
             if (!(at >= 32'h080 && at < 32'h090) && at != 32'h028 && at != 32'h02C
-                && !(at >= 32'h104 && at <= 32'h110))
+                && !(at >= 32'h104 && at <= 32'h110) && !(at >= 32'h120 && at < 32'h138))
                 check(at, expected_word(at), "read-only word");
         check(16'h0028, 32'h0102_0304, "word after other writes");
         check(16'h008C, 32'hC0DE_0003, "word after other writes");
@@ -299,7 +322,7 @@ module spu_regs_tb;
                 expect32(strobes, 32'd0, "command before its clock");
                 @(negedge clk);
                 we = 1'b0;
-                expect32(strobes, bit_index < 6 ? 32'd1 << bit_index : 32'd0, "command");
+                expect32(strobes, bit_index < 8 ? 32'd1 << bit_index : 32'd0, "command");
                 @(negedge clk);
                 expect32(strobes, 32'd0, "command after its clock");
             end
@@ -338,7 +361,7 @@ module spu_regs_tb;
         @(negedge clk); addr = 16'h0404; held = rdata;
         @(negedge clk); addr = 16'h0004; expect32(held, 32'h53505546, "first of a burst");
         expect32(rdata, 32'hA002_0001, "second of a burst");
-        @(negedge clk); re = 1'b0; expect32(rdata, 32'h0001_0001, "third of a burst");
+        @(negedge clk); re = 1'b0; expect32(rdata, 32'h0001_0002, "third of a burst");
 
         // Soft reset: its own strobe lasts one clock, writable words go back.
         @(negedge clk); addr = 16'h0100; wdata = 32'h40; we = 1'b1;

@@ -52,9 +52,25 @@ impl Registers {
         self.profile.cell_count()
     }
 
+    /// Largest value of a register of the array, where there is one; other boards only store these.
+    fn array_limit(&self, address: u16) -> Option<u32> {
+        let array = self.profile.array.as_ref()?;
+        Some(match address {
+            regs::ARRAY_ROWS => array.rows.value,
+            regs::ARRAY_COLUMNS => array.columns.value,
+            regs::ARRAY_DAMPING => array.damping_top(),
+            regs::ARRAY_NOISE_GAIN => u32::from(u16::MAX),
+            _ => return None,
+        })
+    }
+
     /// Writes a stored register: codes are cut to what the board holds, unused bits are dropped.
     pub(crate) fn write(&mut self, register: &Register, index: usize, value: u32) {
         if !is_stored(register) {
+            return;
+        }
+        if let Some(most) = self.array_limit(register.address) {
+            self.stored[word(register, index)] = value.min(most);
             return;
         }
         let signed = |value: u32, limit: i16| {
@@ -77,15 +93,6 @@ impl Registers {
             address if address == regs::storage(0) && profile.storage_bits() > 0 => {
                 value.min(u32::from(bank_limit(profile.storage_bits()).cast_unsigned()))
             }
-            regs::ARRAY_ROWS | regs::ARRAY_COLUMNS | regs::ARRAY_DAMPING => {
-                let most = profile.array.as_ref().map_or(0, |array| match register.address {
-                    regs::ARRAY_ROWS => array.rows.value,
-                    regs::ARRAY_COLUMNS => array.columns.value,
-                    _ => array.damping_top(),
-                });
-                value.min(most)
-            }
-            regs::ARRAY_NOISE_GAIN => value.min(u32::from(u16::MAX)),
             address if address == regs::noise_gain(0) => value.min(u32::from(u16::MAX)),
             address if address == regs::bias(0) => {
                 signed(value, full_scale_code(profile.dac_bits()))
