@@ -152,8 +152,9 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let (whole, half, end) = (path("whole.json"), path("half.json"), path("end.json"));
     for backend in [
         &["--backend", "krylov", "--noise", "0.001"][..],
-        &["--optimizer", "adam"],
         &["--backend", "kfac", "--refresh", "3"],
+        // The last, for what follows.
+        &["--optimizer", "adam"],
     ] {
         let train = |more: &[&str]| json(&arguments(data.path(), &[backend, more].concat()), 0);
         train(&["--steps", "12", "--checkpoint", &whole, "--evaluate-every", "12"]);

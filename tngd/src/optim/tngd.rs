@@ -28,6 +28,7 @@ pub struct Settings {
     /// Damping λ.
     pub damping: Damping,
     /// Analog time t per step, in units of τ; may be infinite.
+    #[serde(with = "infinite")]
     pub time: f64,
     /// Delay `t_d` in units of τ: for so long after a read the device evolves under that batch's
     /// problem, until the next one is set. Acts as momentum. For backends with finite times.
@@ -222,5 +223,19 @@ impl Tngd {
         *device = held;
         let (gradient, update) = (gradient_took, begun.elapsed());
         Ok(Step { loss, damping: Some(damping), report: Some(report), gradient, update })
+    }
+}
+
+/// A time in serde formats: none for ∞, which JSON has no number for.
+mod infinite {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    pub(super) fn serialize<S: Serializer>(time: &f64, to: S) -> Result<S::Ok, S::Error> {
+        Some(*time).filter(|time| time.is_finite()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
     }
 }
