@@ -19,6 +19,30 @@ pub(crate) trait Answer: Serialize {
     }
 }
 
+/// One of the two kinds of answer of a verb.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Either<A, B> {
+    First(Box<A>),
+    Second(Box<B>),
+}
+
+impl<A: Answer, B: Answer> Answer for Either<A, B> {
+    fn text(&self) -> String {
+        match self {
+            Self::First(answer) => answer.text(),
+            Self::Second(answer) => answer.text(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::First(answer) => answer.exit(),
+            Self::Second(answer) => answer.exit(),
+        }
+    }
+}
+
 /// Shows answers and failures as text or as one JSON object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {

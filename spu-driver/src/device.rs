@@ -181,6 +181,17 @@ impl BoardInfo {
         BoardKind::from_u16(self.raw.kind).unwrap_or(BoardKind::Rlc)
     }
 
+    /// What such a board is for, to end a refusal with.
+    pub fn purpose(&self) -> &'static str {
+        match self.kind() {
+            BoardKind::Rlc => "its covariance inverts (`spu invert`)",
+            BoardKind::Rc => "it relaxes to a mean: use RcBoard, `spu solve` or `spu train`",
+            BoardKind::Factored => {
+                "it relaxes a node for each parameter: `spu train --backend array`"
+            }
+        }
+    }
+
     /// True if a simulator takes the place of gateware and cells: those name themselves `SIM` and a
     /// digit. Their time runs by no clock.
     pub fn is_simulated(&self) -> bool {

@@ -28,7 +28,7 @@ unsafe impl Send for Model {}
 ///
 /// # Errors
 /// [`RtlError::Unavailable`] says what was missing when it was built.
-#[allow(clippy::unnecessary_wraps)]
+#[allow(clippy::unnecessary_wraps, reason = "as where there is no model")]
 pub const fn available() -> Result<(), RtlError> {
     Ok(())
 }
@@ -36,7 +36,7 @@ pub const fn available() -> Result<(), RtlError> {
 impl Model {
     /// A model of this board before its reset. What no reset reaches starts as bits drawn from
     /// `seed`.
-    #[allow(clippy::unnecessary_wraps)]
+    #[allow(clippy::unnecessary_wraps, reason = "as where there is no model")]
     pub(crate) fn new(board: &Constants, seed: u32) -> Result<Self, RtlError> {
         // Verilator takes 0 for a seed of its own choice, and 31 bits.
         let seed = seed >> 1 | 1;

@@ -11,20 +11,20 @@ use super::page::{Page, accuracies, marked, mean_and_spread, median_and_range, t
 use super::run::{Data, Method, Recipe, Source, train};
 use super::times::{self, Ratios};
 use super::tune::{listed, natural, plain, tune, warm};
-use super::{EXAMPLES, Scope};
+use super::{CHOSEN, EXAMPLES, Scope};
 
 /// Steps of the short horizon.
 pub const SHORT: u64 = 100;
 
-/// TNGD on the board with what was chosen on validation images (docs/experiments/goals.md): the defaults of
-/// `spu train`.
+/// TNGD with the settings that were chosen.
 pub fn chosen_tngd(source: &Source) -> Recipe {
-    warm("TNGD", source, 0.1, 0.03, 0.01).0
+    let (rate, damping, decay) = CHOSEN;
+    warm("TNGD", source, rate, damping, decay).0
 }
 
 /// Adam with what was chosen on validation images (docs/experiments/goals.md).
 pub fn chosen_adam() -> Recipe {
-    Recipe::adam(0.008, 0.0)
+    Recipe::adam(0.006, 0.0)
 }
 
 /// Test accuracies after 100 steps, seed by seed: of TNGD on the board and of Adam.

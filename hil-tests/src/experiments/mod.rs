@@ -17,6 +17,10 @@ pub const BATCH: usize = 64;
 /// Training images of an experiment unless it says otherwise.
 pub const EXAMPLES: usize = 10_000;
 
+/// Rate, damping λ and decay of TNGD that were chosen on validation images (docs/experiments/goals.md): the
+/// defaults of `spu train`.
+pub const CHOSEN: (f64, f64, f64) = (0.1, 0.03, 0.01);
+
 /// How large an experiment is, and where its data are.
 #[derive(Debug, Clone)]
 pub struct Scope {

@@ -10,16 +10,17 @@ use tngd::optim::{First, Rule, Schedule, Settings};
 
 use super::page::{CLASSES, Page, accuracies, marked, mean_and_spread, table};
 use super::run::{Data, Method, Recipe, Source, train};
-use super::{EXAMPLES, Scope};
+use super::{CHOSEN, EXAMPLES, Scope};
 use crate::accuracy::work::Workers;
 
-/// Settings that the others are held at: the defaults of `spu train`.
-fn held() -> Settings {
-    Settings { damping: Damping::Constant(0.03), ..Settings::default() }
-}
+const RATE: f64 = CHOSEN.0;
+const DAMPING: f64 = CHOSEN.1;
+const DECAY: f64 = CHOSEN.2;
 
-const RATE: f64 = 0.1;
-const DECAY: f64 = 0.01;
+/// Settings that the others are held at.
+fn held() -> Settings {
+    Settings { damping: Damping::Constant(DAMPING), ..Settings::default() }
+}
 
 /// A row of a sweep: its value on the x axis, its words, its recipe.
 struct Row {
@@ -70,10 +71,9 @@ fn sweep(
         [what, "where", "rung", &steps[0], &steps[1], "training loss since then", "diverged"];
     let body = format!(
         "{text}\n\nMean ± standard deviation over {} seeds, 10,000 training images, batches of 64. All settings \
-         that are not named are those of `spu train mnist`: λ {}, t 1 τ, η {RATE} / (1 + {DECAY} · step), a warm \
+         that are not named are those of `spu train mnist`: λ {DAMPING}, t 1 τ, η {RATE} / (1 + {DECAY} · step), a warm \
          start, 8 cells. A run that diverged counts with the accuracy it had then.\n\n{}",
         seeds.len(),
-        held().damping.lambda(0),
         table(&header, lines.into_iter())
     );
     let mut page = Page { title: title.into(), body, plots: Vec::new() };

@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 use spu_driver::Device;
 use spu_driver::calibrate::{CalibrateError, CalibrateOptions, calibrate};
@@ -18,7 +17,7 @@ use super::calibrate_rc::{self, RcCalibrateAnswer};
 use super::calibrate_view::CalibrateAnswer;
 use super::calibrated::now;
 use super::{DeviceArg, TimeoutArg, Written, rung};
-use crate::answer::Answer;
+use crate::answer::Either;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file;
@@ -71,17 +70,22 @@ impl Calibrate {
                 CalibrateAnswer::new(&calibration, format!("file {}", path.display()), now())
             }
             Some(None) => self.applied()?,
-            None => match self.measure(interrupt, json)? {
-                Calibrated::Rlc(answer) => *answer,
-                rc @ Calibrated::Rc(_) => return Ok(rc),
-            },
+            None => {
+                let mut devices = [self.device.open()?];
+                interrupt.watch_saying(&devices, "stopping; nothing is kept; press again to quit");
+                let [device] = &mut devices;
+                if device.info().kind() == BoardKind::Rc {
+                    return Ok(Calibrated::Second(Box::new(self.measure_rc(device.as_mut())?)));
+                }
+                self.measure(device.as_mut(), json)?
+            }
         };
         if let (Some(path), true) = (&self.report, answer.values.is_some()) {
             let page = report::calibration::render(&answer);
             let result = matrix_file::write_atomically(path, page.as_bytes());
             answer.files.push(Written::new(path, "report", result));
         }
-        Ok(Calibrated::Rlc(Box::new(answer)))
+        Ok(Calibrated::First(Box::new(answer)))
     }
 
     /// The calibration that applies to the device.
@@ -109,14 +113,9 @@ impl Calibrate {
         Ok(answer)
     }
 
-    fn measure(&self, interrupt: &Interrupt, json: bool) -> Result<Calibrated, Failure> {
+    fn measure(&self, device: &mut dyn Device, json: bool) -> Result<CalibrateAnswer, Failure> {
         if self.temperature.is_some_and(|temperature| !temperature.is_finite()) {
             return Err(Failure::usage("the temperature must be a number"));
-        }
-        let mut devices = [self.device.open()?];
-        interrupt.watch_saying(&devices, "stopping; nothing is kept; press again to quit");
-        if devices[0].info().kind() == BoardKind::Rc {
-            return self.measure_rc(devices[0].as_mut());
         }
         let options = CalibrateOptions {
             depth: if self.full { Depth::Full } else { Depth::Quick },
@@ -125,16 +124,14 @@ impl Calibrate {
             timeout: self.timeout.timeout,
             ..CalibrateOptions::at(now())
         };
-        let [device] = &mut devices;
         let meter = Meter::new(1, json);
-        let result = calibrate(device.as_mut(), &options, &meter);
+        let result = calibrate(device, &options, &meter);
         meter.finish();
         let (uri, rung) = (device.uri().to_owned(), rung(device.uri(), Some(device.info())));
         let calibration = match result {
             Ok(calibration) => calibration,
             Err(CalibrateError::BadBoard { findings }) => {
-                let answer = CalibrateAnswer::refused(&uri, rung, &findings);
-                return Ok(Calibrated::Rlc(Box::new(answer)));
+                return Ok(CalibrateAnswer::refused(&uri, rung, &findings));
             }
             Err(error) => return Err(error.into()),
         };
@@ -147,13 +144,13 @@ impl Calibrate {
         if !self.no_store {
             let result = calibration.store();
             answer.files.push(kept(PathBuf::from("the store"), "calibration", result));
-            write_to_board(device.as_mut(), &calibration, self.timeout.deadline())?;
+            write_to_board(device, &calibration, self.timeout.deadline())?;
             answer.in_board = true;
         }
-        Ok(Calibrated::Rlc(Box::new(answer)))
+        Ok(answer)
     }
 
-    fn measure_rc(&self, device: &mut dyn Device) -> Result<Calibrated, Failure> {
+    fn measure_rc(&self, device: &mut dyn Device) -> Result<RcCalibrateAnswer, Failure> {
         if self.report.is_some() || self.temperature.is_some() {
             return Err(Failure::usage(
                 "the values of an RC board are not kept, so they take neither --report nor --temperature; \
@@ -172,33 +169,12 @@ impl Calibrate {
             let result = matrix_file::write_atomically(path, json.as_bytes());
             answer.files.push(Written::new(path, "calibration", result));
         }
-        Ok(Calibrated::Rc(Box::new(answer)))
+        Ok(answer)
     }
 }
 
-/// What is shown of either kind of board.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Calibrated {
-    Rlc(Box<CalibrateAnswer>),
-    Rc(Box<RcCalibrateAnswer>),
-}
-
-impl Answer for Calibrated {
-    fn text(&self) -> String {
-        match self {
-            Self::Rlc(answer) => answer.text(),
-            Self::Rc(answer) => answer.text(),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Rlc(answer) => answer.exit(),
-            Self::Rc(answer) => answer.exit(),
-        }
-    }
-}
+/// What is shown of an RLC board, or of one of RC cells.
+pub(crate) type Calibrated = Either<CalibrateAnswer, RcCalibrateAnswer>;
 
 /// What became of a file.
 fn kept(path: PathBuf, what: &'static str, result: Result<PathBuf, CalibrationError>) -> Written {

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use clap::Args;
 use ndarray::Array2;
-use serde::Serialize;
 use spu_driver::blocks::{Boards, invert_blocks};
 use spu_driver::ensemble::invert_copies_by;
 use spu_driver::matrix::SpdMatrix;
@@ -18,8 +17,8 @@ use super::invert_view::{InvertAnswer, Request};
 use super::mitigate::MitigateArg;
 use super::route::{MethodName, RefineView, RouteArg};
 use super::{BudgetArgs, MatrixArg, Written, command};
-use crate::answer::Answer;
-use crate::exit::{Exit, Failure};
+use crate::answer::Either;
+use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::matrix_file;
 use crate::progress::Meter;
@@ -55,31 +54,8 @@ pub(crate) struct Invert {
     run: RunArgs,
 }
 
-/// Result of an inversion.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Inverted {
-    /// Of a matrix that fits the board.
-    Whole(Box<InvertAnswer>),
-    /// Of a larger one.
-    Blocks(Box<LargeAnswer>),
-}
-
-impl Answer for Inverted {
-    fn text(&self) -> String {
-        match self {
-            Self::Whole(answer) => answer.text(),
-            Self::Blocks(answer) => answer.text(),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Whole(answer) => answer.exit(),
-            Self::Blocks(answer) => answer.exit(),
-        }
-    }
-}
+/// The inverse of a matrix that fits the board, or of a larger one.
+pub(crate) type Inverted = Either<InvertAnswer, LargeAnswer>;
 
 impl Invert {
     pub(crate) fn run(&self, interrupt: &Interrupt, json: bool) -> Result<Inverted, Failure> {
@@ -134,7 +110,7 @@ impl Invert {
             let result = matrix_file::write_atomically(path, report::render(&answer).as_bytes());
             answer.files.push(Written::new(path, "report", result));
         }
-        Ok(Inverted::Whole(Box::new(answer)))
+        Ok(Inverted::First(Box::new(answer)))
     }
 
     /// A larger matrix.
@@ -166,7 +142,7 @@ impl Invert {
         }
         answer.wall_s = before + started.elapsed().as_secs_f64();
         answer.files.extend(self.write_inverse(&inverse));
-        Ok(Inverted::Blocks(Box::new(answer)))
+        Ok(Inverted::Second(Box::new(answer)))
     }
 
     fn refined(

@@ -21,7 +21,7 @@ use super::plan::MatrixView;
 use super::route::{RouteArg, flops};
 use super::solve_mean::{self, MeanAnswer};
 use super::{BudgetArgs, MatrixArg, Written, written_lines};
-use crate::answer::Answer;
+use crate::answer::{Answer, Either};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::matrix_file::{self, Shaped};
@@ -160,7 +160,7 @@ impl Solve {
         let solution = solution?;
         let wall_s = started.elapsed().as_secs_f64() + ready.calibration.wall_s();
         let files = self.write(&solution.x);
-        Ok(Solved::Inverse(Box::new(SolveAnswer {
+        Ok(Solved::First(Box::new(SolveAnswer {
             matrix: MatrixView::new(&self.matrix, &a),
             vector: self.vector.display().to_string(),
             rung: ready.rung(),
@@ -203,7 +203,7 @@ impl Solve {
         let names = (MatrixView::new(&self.matrix, a), self.vector.display().to_string());
         let mut answer = solve_mean::solve(ready, names, a, b, self.refine)?;
         answer.files = self.write(answer.x());
-        Ok(Solved::Mean(Box::new(answer)))
+        Ok(Solved::Second(Box::new(answer)))
     }
 
     fn write(&self, x: &[f64]) -> Vec<Written> {
@@ -215,29 +215,8 @@ impl Solve {
     }
 }
 
-/// A solution, by either kind of board.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Solved {
-    Inverse(Box<SolveAnswer>),
-    Mean(Box<MeanAnswer>),
-}
-
-impl Answer for Solved {
-    fn text(&self) -> String {
-        match self {
-            Self::Inverse(answer) => answer.text(),
-            Self::Mean(answer) => answer.text(),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Inverse(answer) => answer.exit(),
-            Self::Mean(answer) => answer.exit(),
-        }
-    }
-}
+/// A solution through the inverse, or by the mean.
+pub(crate) type Solved = Either<SolveAnswer, MeanAnswer>;
 
 impl SolveRefinementView {
     fn new(solution: &Solution, refine: SolveRefinement) -> Option<Self> {

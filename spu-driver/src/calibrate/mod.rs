@@ -137,10 +137,7 @@ pub fn calibrate(
 fn refuse(info: &BoardInfo) -> Result<(), Error> {
     let mut reasons = Vec::new();
     if info.kind() != BoardKind::Rlc {
-        reasons.push(format!(
-            "profile {} is not an RLC board: `rc::calibrate` is for it",
-            info.profile
-        ));
+        reasons.push(format!("profile {} is not an RLC board; {}", info.profile, info.purpose()));
     }
     if info.cells < 2 {
         reasons.push("a board of one cell has no couplings, from which gains are told".to_owned());

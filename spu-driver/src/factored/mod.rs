@@ -62,7 +62,7 @@ impl Loaded {
     /// codes do not tell, and [`Factored::relax`] reports a read-out that no stable drift gives.
     pub fn drift_bound(&self) -> f64 {
         let delta = CUT * self.spread;
-        self.squares * self.norm * ((1.0 + delta).powi(3) - 1.0)
+        self.curvature_bound() * ((1.0 + delta).powi(3) - 1.0)
     }
 
     /// Whether tolerances cannot make the drift unstable at this damping.

@@ -244,8 +244,9 @@ fn refusals(a: &SpdMatrix, info: &BoardInfo, budget: &Budget) -> Vec<String> {
     let mut reasons = Vec::new();
     if info.kind() != BoardKind::Rlc {
         reasons.push(format!(
-            "profile {} is not an RLC board; its covariance is not an inverse (`spu solve` takes such a board)",
-            info.profile
+            "profile {} is not an RLC board, its covariance is not an inverse; {}",
+            info.profile,
+            info.purpose()
         ));
     }
     if a.n() > info.cells {

@@ -49,9 +49,10 @@ pub(super) fn require_rc(info: &BoardInfo) -> Result<(), Error> {
     }
     Err(Error::Unsupported {
         reasons: vec![format!(
-            "a {} board has no RC cells, so it does not relax to a mean; its covariance inverts \
-             (`spu invert`), or use an RC board (`--device sim:profile=rc-8`)",
-            info.profile
+            "a {} board has no RC cells that relax to a mean; {}, or use an RC board \
+             (`--device sim:profile=rc-8`)",
+            info.profile,
+            info.purpose()
         )],
     })
 }

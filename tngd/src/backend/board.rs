@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ndarray::Array2;
 use spu_driver::{
     Device, Phases,
     matrix::SpdMatrix,
@@ -99,15 +98,12 @@ impl Relaxer for RcBoard {
     }
 
     fn relax(&mut self, relaxation: &Relaxation, y: &mut [f64]) -> Result<Relaxed, BackendError> {
-        let Relaxation { matrix, bias, time, noise, seed } = relaxation;
+        let Relaxation { time, noise, seed, .. } = relaxation;
         if *time <= 0.0 {
             y.fill(0.0);
             return Ok(Relaxed::default());
         }
-        let n = matrix.len();
-        let t = Array2::from_shape_fn((n, n), |(i, j)| matrix.entry(i, j));
-        let mut b = vec![0.0; n];
-        b[0] = *bias;
+        let (t, b) = relaxation.system();
         let options = RelaxOptions {
             noise: *noise,
             reads: self.reads,

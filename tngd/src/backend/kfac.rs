@@ -11,6 +11,7 @@ use spu_driver::matrix::SpdMatrix;
 
 use super::{
     BackendError, Capabilities, Evolution, Inverter, Memory, NaturalGradient, Phases, Report,
+    larger,
 };
 use crate::{
     curvature::{Curvature, KroneckerFactor},
@@ -253,10 +254,7 @@ impl Kfac {
                 seed = seed.wrapping_add(0xD1B5_4A32_D192_ED03);
                 let given = self.inverter.invert(&block, seed)?;
                 phases.add(&given.spent.phases());
-                largest = match (largest, given.spent.statistical_error) {
-                    (Some(a), Some(b)) => Some(a.max(b)),
-                    (a, b) => a.or(b),
-                };
+                largest = larger(largest, given.spent.statistical_error);
                 inverses.extend(given.inverse.iter().map(|&x| x as f32));
             }
         }

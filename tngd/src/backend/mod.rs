@@ -117,8 +117,15 @@ impl Report {
         self.products += other.products;
         self.iterations += other.iterations;
         self.phases.add(&other.phases);
-        let larger = |a: f64| other.statistical_error.map_or(a, |b| a.max(b));
-        self.statistical_error = self.statistical_error.map(larger).or(other.statistical_error);
+        self.statistical_error = larger(self.statistical_error, other.statistical_error);
+    }
+}
+
+/// The larger of two errors, of which either may be missing.
+fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ndarray::Array2;
+
 use super::{BackendError, Capabilities, Phases, law};
 use crate::{krylov::Tridiagonal, random::normals};
 
@@ -30,6 +32,14 @@ pub struct Relaxation {
 }
 
 impl Relaxation {
+    /// T as a full matrix, and the biases of all cells.
+    pub fn system(&self) -> (Array2<f64>, Vec<f64>) {
+        let n = self.matrix.len();
+        let mut biases = vec![0.0; n];
+        biases[0] = self.bias;
+        (Array2::from_shape_fn((n, n), |(i, j)| self.matrix.entry(i, j)), biases)
+    }
+
     /// The same relaxation of T/s, s = ‖T‖∞: conductances up to 1. Time and bias change so that y
     /// is the same at the end: time t s, bias/s, and noise κ0/s.
     #[must_use]

@@ -2,7 +2,6 @@
 
 use std::{num::NonZeroU64, sync::Arc, time::Instant};
 
-use ndarray::Array2;
 use spu_driver::{
     Device, Error, Phases,
     blocks::{BlockError, BlockInversion, Boards, Trouble, invert_blocks},
@@ -61,9 +60,9 @@ impl RlcBoard {
         if info.kind() != BoardKind::Rlc {
             return Err(Error::Unsupported {
                 reasons: vec![format!(
-                    "a {} board has no RLC cells, so its covariance is not read; it relaxes to a mean: use \
-                     RcBoard",
-                    info.profile
+                    "a {} board has no RLC cells, so its covariance is not read; {}",
+                    info.profile,
+                    info.purpose()
                 )],
             });
         }
@@ -153,12 +152,11 @@ impl Relaxer for RlcBoard {
     }
 
     fn relax(&mut self, relaxation: &Relaxation, y: &mut [f64]) -> Result<Relaxed, BackendError> {
-        let Relaxation { matrix, bias, time, seed, .. } = relaxation;
+        let Relaxation { bias, time, seed, .. } = relaxation;
         if time.is_finite() {
             return Err(BackendError::EquilibriumOnly { label: self.board_label(), time: *time });
         }
-        let n = matrix.len();
-        let t = Array2::from_shape_fn((n, n), |(i, j)| matrix.entry(i, j));
+        let (t, b) = relaxation.system();
         let t = SpdMatrix::new(&t, 0.0).map_err(|why| BackendError::Device {
             label: self.board_label(),
             source: why.into(),
@@ -167,8 +165,6 @@ impl Relaxer for RlcBoard {
         for (y, entry) in y.iter_mut().zip(result.inverse.column(0)) {
             *y = bias * entry;
         }
-        let mut b = vec![0.0; n];
-        b[0] = *bias;
         spent.statistical_error = Some(result.product_error(&b));
         Ok(spent)
     }

@@ -26,6 +26,17 @@ pub struct Mnist {
     pub test: Examples,
 }
 
+impl Mnist {
+    /// Training images that choose settings, the last so many: they are never trained on.
+    pub const HELD_OUT: usize = 10_000;
+
+    /// The training images but those that are held out, and these.
+    pub fn validation(self) -> (Examples, Examples) {
+        let rest = self.train.len().saturating_sub(Self::HELD_OUT);
+        self.train.split(rest)
+    }
+}
+
 /// Why a data set cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {

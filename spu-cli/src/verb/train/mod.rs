@@ -1,22 +1,23 @@
 //! `spu train`: trains a network with a board in the optimizer's loop.
 
 mod boards;
+mod choices;
 mod learner;
 mod metrics;
 mod plot;
+mod seen;
 mod tensorboard;
 mod view;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use clap::{Args, ValueEnum};
-use serde::Serialize;
+use clap::Args;
 use spu_driver::invert::Progress as _;
 use spu_driver::{CancelHandle, Error};
 use tngd::backend::{
     Array, BackendError, Cg, DigitalInverter, DigitalRelaxer, Euler, ExactLaw, Krylov,
-    NaturalGradient, Phases, Relaxer, Woodbury,
+    NaturalGradient, Relaxer, Woodbury,
 };
 use tngd::curvature::Damping;
 use tngd::data::{Examples, Mnist};
@@ -24,7 +25,7 @@ use tngd::loss::Loss;
 use tngd::model::Model as _;
 use tngd::nn::{Network, NetworkModel};
 use tngd::optim::{
-    Checkpoint, Descent, OptimError, Optimizer as _, Rule, Schedule, Settings, Step, Tngd,
+    Checkpoint, Descent, OptimError, Optimizer as _, Rule, Schedule, Settings, Tngd,
 };
 use tngd::train::{Batches, Course, evaluate};
 
@@ -34,8 +35,11 @@ use crate::interrupt::Interrupt;
 use crate::matrix_file::{check_writable, write_atomically};
 use crate::progress::Meter;
 use boards::BoardArgs;
+use choices::Set;
+pub(crate) use choices::{BackendName, Method};
 use learner::{Learner, Progress, Saved};
 use metrics::Log;
+use seen::Seen;
 use view::{Evaluation, Seconds, TrainAnswer};
 
 /// Train a network: the board does the natural gradient's relaxation, the host the rest
@@ -118,71 +122,6 @@ pub(crate) struct Train {
     resume: Option<PathBuf>,
     #[command(flatten)]
     boards: BoardArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Set {
-    /// Handwritten digits
-    Mnist,
-}
-
-/// The update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Method {
-    /// Natural gradients with SGD
-    Tngd,
-    /// Natural gradients with Adam
-    TngdAdam,
-    /// Adam, digital
-    Adam,
-    /// SGD, digital
-    Sgd,
-}
-
-impl Method {
-    fn is_natural(self) -> bool {
-        matches!(self, Self::Tngd | Self::TngdAdam)
-    }
-
-    fn is_adam(self) -> bool {
-        matches!(self, Self::Adam | Self::TngdAdam)
-    }
-}
-
-/// What gives the natural gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum BackendName {
-    /// The cells of a board, by Lanczos vectors of the host: RC cells relax, RLC cells give the limit
-    /// (--time inf) by their covariance
-    Board,
-    /// The factored array of N nodes (profile rc-factored)
-    Array,
-    /// Kronecker factors of each layer, inverted on a board of either kind (--time inf)
-    KfacBoard,
-    /// Digital: the same with cells that are computed
-    Krylov,
-    /// Digital: the law of an ideal array of N cells
-    ExactLaw,
-    /// Digital: the same law in time steps of τ/10 (Euler–Maruyama)
-    Euler,
-    /// Digital solver of the limit (--time inf)
-    Woodbury,
-    /// Digital solver of the limit (--time inf)
-    Cg,
-    /// Digital: Kronecker factors, inverted by the host (--time inf)
-    Kfac,
-}
-
-impl BackendName {
-    fn is_board(self) -> bool {
-        matches!(self, Self::Board | Self::KfacBoard | Self::Array)
-    }
-
-    fn is_kfac(self) -> bool {
-        matches!(self, Self::Kfac | Self::KfacBoard)
-    }
 }
 
 impl Train {
@@ -288,13 +227,11 @@ impl Train {
 
     /// Training examples, and those that it is judged by.
     fn read(&self) -> Result<(Examples, Examples), Failure> {
-        /// Training images that only choose settings.
-        const HELD_OUT: usize = 10_000;
         let Set::Mnist = self.set;
         let mnist = Mnist::read(&self.data)
             .map_err(|error| Failure::new(Exit::Input, error.to_string()))?;
         let all = mnist.train.len();
-        let usable = if self.validate { all.saturating_sub(HELD_OUT) } else { all };
+        let usable = if self.validate { all.saturating_sub(Mnist::HELD_OUT) } else { all };
         if self.examples == 0 || self.examples > usable {
             return Err(Failure::usage(format!(
                 "--examples {}: there are {usable} to train on; give 1 to {usable}",
@@ -304,7 +241,7 @@ impl Train {
         if !self.validate {
             return Ok((mnist.train.split(self.examples).0, mnist.test));
         }
-        let (train, held_out) = mnist.train.split(usable);
+        let (train, held_out) = mnist.validation();
         Ok((train.split(self.examples).0, held_out))
     }
 
@@ -464,35 +401,4 @@ fn refused(error: &OptimError) -> Failure {
 /// What a backend refuses.
 fn refused_by(error: &BackendError) -> Failure {
     Failure::usage(error.to_string())
-}
-
-/// What the steps told.
-#[derive(Default)]
-struct Seen {
-    last_loss: Option<f64>,
-    products: u64,
-    gradient: Duration,
-    phases: Phases,
-    update: Duration,
-    losses: Vec<plot::Trained>,
-    evaluations: Vec<Evaluation>,
-    training: Duration,
-    fell_back_at: Option<u64>,
-    statistical_error: Option<f64>,
-}
-
-impl Seen {
-    fn add(&mut self, number: u64, step: &Step, took: Duration) {
-        self.training += took;
-        let seconds = self.training.as_secs_f64();
-        self.losses.push(plot::Trained { step: number, seconds, loss: step.loss });
-        self.gradient += step.gradient;
-        self.update += step.update;
-        self.last_loss = Some(step.loss);
-        if let Some(report) = &step.report {
-            self.products += report.products as u64;
-            self.phases.add(&report.phases);
-            self.statistical_error = report.statistical_error;
-        }
-    }
 }
