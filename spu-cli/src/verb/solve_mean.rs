@@ -61,9 +61,9 @@ pub(crate) fn solve(
     let device = ready.device();
     let calibrated = calibrate(device, &RcCalibrateOptions { timeout, seed, ..defaults })?;
     let board = device.info().clone();
-    let mut relaxer = Relaxer::new(&board, calibrated.model)?;
+    let relaxer = Relaxer::new(&board, calibrated.model)?;
     let options = RelaxOptions { timeout, ..RelaxOptions::default() };
-    let solution = solve_by_mean(device, &mut relaxer, a, b, tolerance, &options)?;
+    let solution = solve_by_mean(device, &relaxer, a, b, tolerance, &options)?;
     let wall_s = started.elapsed().as_secs_f64();
     Ok(MeanAnswer {
         matrix: view,

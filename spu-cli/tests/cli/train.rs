@@ -153,6 +153,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
     for backend in [
         &["--backend", "krylov", "--noise", "0.001"][..],
         &["--backend", "kfac", "--refresh", "3"],
+        &["--backend", "board", "--device", "sim:profile=rc-2,seed=4", "--cells", "2", "--noise", "1e-3"],
         // The last, for what follows.
         &["--optimizer", "adam"],
     ] {

@@ -10,6 +10,7 @@ use spu_protocol::regs::{self, array_range, control};
 use super::{Factored, Loaded, since, unsupported, write};
 use crate::device::{AcquirePlan, Deadline, Device, NullSink, Outcome, Phases};
 use crate::error::Error;
+use crate::plan::NOISE_PEAK;
 use crate::seeds::noise_seeds;
 use crate::time;
 
@@ -26,8 +27,6 @@ const NOISY_RATE: f64 = 0.25;
 const RANGES: u32 = 15;
 /// Noise gain of 1.
 const UNIT_GAIN: f64 = 4096.0;
-/// Most deviation of the noise generator's code over its rms.
-const PEAK: f64 = 4.05;
 
 /// How to run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,7 +102,7 @@ impl Factored {
         // Volts for a unit of x: the start, the input and the noise must fit their converters.
         let held = full * (1.0 - 0.5 / f64::from(d.adc_top));
         let noise = (2.0 * options.noise * course.sigma / d.tick).sqrt();
-        let noise_volt = d.drive_volt / PEAK;
+        let noise_volt = d.drive_volt / NOISE_PEAK;
         let limits = [(x0, held), (course.sigma * g, d.drive_volt), (noise, noise_volt)];
         let most = limits
             .into_iter()
@@ -252,7 +251,7 @@ impl Factored {
         write(device, Region::Input, 0, &input_codes, (true, options.timeout))?;
         let initial = codes(start, scale / d.adc_lsb, d.adc_top);
         write(device, Region::Initial, 0, &initial, (true, options.timeout))?;
-        let noise_range = range(noise_volt * PEAK, d.drive_volt);
+        let noise_range = range(noise_volt * NOISE_PEAK, d.drive_volt);
         let unit = d.noise_rms * lsb / exp2(noise_range);
         let gain = (noise_volt / unit * UNIT_GAIN).round_ties_even();
         if options.noise > 0.0 && !(1.0..=f64::from(u16::MAX)).contains(&gain) {

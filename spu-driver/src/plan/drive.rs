@@ -12,7 +12,7 @@ pub const TARGET_RMS: f64 = 0.2;
 
 /// Peak of the noise generator's code over its root mean square: 4.04, a little more here (see
 /// `hardware/README.md`).
-const NOISE_PEAK: f64 = 4.05;
+pub(crate) const NOISE_PEAK: f64 = 4.05;
 
 /// Relative drive of each cell, at most 1: noise currents whose squares go as 1/R, which is what makes
 /// cells of unlike R and L settle to a Boltzmann distribution (Johnson noise of one temperature).

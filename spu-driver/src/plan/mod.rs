@@ -21,6 +21,7 @@ use crate::model::Mode;
 use crate::quantise::Banks;
 use crate::scaling::Scaling;
 
+pub(crate) use self::drive::NOISE_PEAK;
 pub use self::drive::TARGET_RMS;
 pub(crate) use self::drive::limit_gain;
 pub use crate::timing::Settle;

@@ -25,6 +25,9 @@ use spu_protocol::code::{CouplingCode, full_scale_code};
 /// Relative asymmetry that counts as rounding.
 const ASYMMETRY: f64 = 1e-9;
 
+/// Least part of its largest value that g₀ is set to for the sake of a short time: four bits of eight.
+const LEAST_SLOWED: f64 = 1.0 / 16.0;
+
 /// A board's banks as tables.
 #[derive(Debug, Clone)]
 pub(super) struct Banks {
@@ -68,14 +71,16 @@ impl RcPlan {
     /// [`Error::Unsupported`] for a matrix that is not square, finite, symmetric and positive definite,
     /// larger than the board, or with signs or row sums that its couplings cannot make.
     pub fn new(model: &RcModel, info: &BoardInfo, t: &ArrayRef2<f64>) -> Result<Self, Error> {
-        Self::on(&Banks::new(model), model, info, t)
+        Self::on(&Banks::new(model), model, info, t, None)
     }
 
+    /// Plans `t`; for a relaxation of `time`, so that it takes whole ticks.
     pub(super) fn on(
         banks: &Banks,
         model: &RcModel,
         info: &BoardInfo,
         t: &ArrayRef2<f64>,
+        time: Option<f64>,
     ) -> Result<Self, Error> {
         let signed = info.raw.coupling_signed == 1;
         check(t, model.cell_count(), signed)?;
@@ -94,6 +99,15 @@ impl RcPlan {
             for j in i + 1..n {
                 let pair = pair_index(model.cell_count(), i, j);
                 siemens = siemens.min(banks.couplings[pair].largest() / off(i, j));
+            }
+        }
+        if let Some(time) = time {
+            // What is left of whole ticks, c₀ gives up; g₀ where all is less than a tick.
+            let ticks = time * farad / siemens / model.period_s;
+            if ticks >= 1.0 {
+                farad *= ticks.floor() / ticks;
+            } else if ticks > 0.0 {
+                siemens *= ticks.max(LEAST_SLOWED);
             }
         }
         let mut program = Program::open(info);
@@ -149,19 +163,21 @@ impl RcPlan {
         self.siemens / self.farad
     }
 
-    /// Bias codes of `s g₀ D b` at the largest s that `top` of full scale allows, and s in volts per
-    /// unit of x. A b of zeros has no bias, and s = 1.
+    /// Bias codes of `s g₀ D b` and s, in volts per unit of x: the largest s at which no cell's bias and
+    /// the peak of its noise, `peaks` DAC codes per unit of s, together take more than `top` of full scale.
+    /// With neither there is no bias, and s = 1.
     pub(super) fn bias(
         &self,
         model: &RcModel,
         info: &BoardInfo,
         b: &[f64],
+        peaks: &[f64],
         top: f64,
     ) -> (Vec<i16>, f64) {
         let unit = |i: usize| self.siemens * self.scale[i] * b[i] / model.cells[i].drive_ampere;
-        let largest = (0..self.n).map(|i| unit(i).abs()).fold(0.0, f64::max);
+        let largest = (0..self.n).map(|i| unit(i).abs() + peaks[i]).fold(0.0, f64::max);
         let full = f64::from(full_scale_code(info.raw.dac_bits));
-        // The largest current gets a whole code: the only one, of a b with one entry, is exact.
+        // Without noise the largest current gets a whole code: the only one, of a b with one entry, is exact.
         let code = (full * top).round().clamp(1.0, full);
         let s = if largest > 0.0 { code / largest } else { 1.0 };
         let codes = (0..self.n).map(|i| (s * unit(i)).round() as i16);

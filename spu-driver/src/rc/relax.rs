@@ -10,6 +10,7 @@ use spu_protocol::code::{DacCode, GainCode, full_scale_code};
 use crate::device::{BoardInfo, Device, Phases, Report};
 use crate::error::Error;
 use crate::linalg::symmetric_eigen;
+use crate::plan::NOISE_PEAK;
 use crate::rc::model::{RcModel, require_rc};
 use crate::rc::plan::{Banks, RcPlan};
 use crate::rc::read::{Read, read};
@@ -19,6 +20,8 @@ use crate::seeds::noise_seeds;
 const SETTLED: f64 = 1e-5;
 /// Part of the converter's range that the largest voltage should reach at least.
 const USED: f64 = 0.4;
+/// Part of the DAC's range that the first run uses.
+const FIRST: f64 = 0.1;
 /// Part of the range that a repeated run aims at.
 const AIM: f64 = 0.8;
 /// Most runs to find an amplitude.
@@ -72,8 +75,6 @@ pub struct Relaxer {
     model: RcModel,
     info: BoardInfo,
     banks: Banks,
-    /// Part of the DAC's range that the last run used: the next one starts there.
-    top: f64,
 }
 
 impl Relaxer {
@@ -84,7 +85,7 @@ impl Relaxer {
     pub fn new(info: &BoardInfo, model: RcModel) -> Result<Self, Error> {
         require_rc(info)?;
         let banks = Banks::new(&model);
-        Ok(Self { model, info: info.clone(), banks, top: 0.1 })
+        Ok(Self { model, info: info.clone(), banks })
     }
 
     /// The board's values.
@@ -102,17 +103,27 @@ impl Relaxer {
     /// # Errors
     /// As [`RcPlan::new`].
     pub fn plan(&self, t: &ArrayRef2<f64>) -> Result<RcPlan, Error> {
-        RcPlan::on(&self.banks, &self.model, &self.info, t)
+        RcPlan::on(&self.banks, &self.model, &self.info, t, None)
+    }
+
+    /// The same for a relaxation of `time`, in T's units: the capacitors are set so that it takes whole
+    /// ticks. A time of less than a sixteenth of a tick cannot be slowed down to one.
+    ///
+    /// # Errors
+    /// As [`RcPlan::new`].
+    pub fn plan_for(&self, t: &ArrayRef2<f64>, time: f64) -> Result<RcPlan, Error> {
+        RcPlan::on(&self.banks, &self.model, &self.info, t, Some(time))
     }
 
     /// Lets `ẋ = −(T x − b)` run from zero for `time`, in T's units, and reads x. Where the converter
-    /// saturates or little of its range is used, the run is repeated with another bias.
+    /// saturates or little of its range is used, the run is repeated with another bias. What is read depends
+    /// on nothing that ran before, but for noise without a seed.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a time that is not positive or too long for the sequencer, a b that
     /// is not of n finite numbers, or a noise that the DAC cannot make; what the device says.
     pub fn relax(
-        &mut self,
+        &self,
         device: &mut dyn Device,
         plan: &RcPlan,
         b: &[f64],
@@ -151,7 +162,7 @@ impl Relaxer {
         }
         let job = Job { plan, b, settle: ticks as u64 - 1, options };
         let mut runs = Runs { count: 0, ticks: 0, phases: Phases::default() };
-        let mut top = self.top;
+        let mut top = FIRST;
         let (s, first) = loop {
             let (s, read) = self.run(device, &job, top, options.seed)?;
             runs.add(&read.report);
@@ -172,7 +183,6 @@ impl Relaxer {
                     .into(),
             );
         }
-        self.top = top;
         let used = self.used(&first);
         let mut volts = self.volts(&first);
         for _ in 1..options.reads.get() {
@@ -203,7 +213,7 @@ impl Relaxer {
     /// As [`relax`](Self::relax); [`Error::Unsupported`] for a matrix that the banks hold as one that is
     /// not positive definite.
     pub fn solve(
-        &mut self,
+        &self,
         device: &mut dyn Device,
         plan: &RcPlan,
         b: &[f64],
@@ -233,29 +243,36 @@ impl Relaxer {
         seed: Option<u64>,
     ) -> Result<(f64, Read), Error> {
         let Job { plan, b, settle, options } = *job;
-        let (codes, s) = plan.bias(&self.model, &self.info, b, top);
+        let noise = self.noise(plan, options.noise);
+        let peaks: Vec<f64> = noise.iter().map(|rms| NOISE_PEAK * rms).collect();
+        let (codes, s) = plan.bias(&self.model, &self.info, b, &peaks, top);
         let mut program = plan.program.clone();
         program.bias_codes = codes.into_iter().map(DacCode).collect();
-        program.gain_codes = self.gains(plan, s, options.noise)?;
+        program.gain_codes = self.gains(s, &noise)?;
         if options.noise > 0.0 {
             program.seeds = seed.map(|seed| noise_seeds(seed, 0, self.cells()));
         }
         Ok((s, read(device, &program, settle, NonZeroU32::MIN, options.timeout)?))
     }
 
-    /// Gains of noise of strength κ₀ in x: with a current of σ held for ticks of h,
-    /// `σ_i = s d_i √(2 κ₀ c₀ g₀ / h)`.
-    fn gains(&self, plan: &RcPlan, s: f64, noise: f64) -> Result<Vec<GainCode>, Error> {
-        let density = (2.0 * noise * plan.farad * plan.siemens / self.model.period_s).sqrt();
+    /// Deviation of the DAC's code in each row for noise of strength κ₀ in x, per unit of s: with a current
+    /// of σ held for ticks of h, `σ_i = s d_i √(2 κ₀ c₀ g₀ / h)`.
+    fn noise(&self, plan: &RcPlan, strength: f64) -> Vec<f64> {
+        let density = (2.0 * strength * plan.farad * plan.siemens / self.model.period_s).sqrt();
+        let rows = plan.scale.iter().zip(&self.model.cells);
+        rows.map(|(scale, cell)| scale * density / cell.drive_ampere).collect()
+    }
+
+    /// Gains that make this noise.
+    fn gains(&self, s: f64, noise: &[f64]) -> Result<Vec<GainCode>, Error> {
         let rms = f64::from(self.info.raw.noise_rms_code);
         let mut gains = vec![GainCode(0); self.cells()];
-        for (i, gain) in gains.iter_mut().enumerate().take(plan.n()) {
-            let ampere = rms * self.model.cells[i].drive_ampere;
-            let code = (s * plan.scale[i] * density / ampere / GainCode(1).factor()).round();
+        for (i, (gain, noise)) in gains.iter_mut().zip(noise).enumerate() {
+            let code = (s * noise / rms / GainCode(1).factor()).round();
             if code > f64::from(u16::MAX) {
                 return Err(Error::Unsupported {
                     reasons: vec![format!(
-                        "a noise of {noise} is more than the DAC of cell {i} makes at this amplitude"
+                        "this noise is more than the generator of cell {i} makes; ask for less of it"
                     )],
                 });
             }

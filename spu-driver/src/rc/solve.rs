@@ -54,7 +54,7 @@ pub struct MeanSolution {
 /// finite, and a tolerance that the passes do not reach; what the device says.
 pub fn solve_by_mean(
     device: &mut dyn Device,
-    relaxer: &mut Relaxer,
+    relaxer: &Relaxer,
     a: &SpdMatrix,
     b: &[f64],
     tolerance: Option<f64>,
@@ -101,7 +101,7 @@ impl<'a> Form<'a> {
     fn solve(
         &self,
         device: &mut dyn Device,
-        relaxer: &mut Relaxer,
+        relaxer: &Relaxer,
         b: &[f64],
         tolerance: Option<f64>,
         options: &RelaxOptions,
@@ -193,16 +193,16 @@ pub struct MeanInverse {
 /// let a = SpdMatrix::new(&a, 0.0)?;
 /// let mut device = spu_driver::open("sim:profile=rc-4")?;
 /// let calibrated = calibrate(device.as_mut(), &RcCalibrateOptions::default())?;
-/// let mut relaxer = Relaxer::new(device.info(), calibrated.model)?;
+/// let relaxer = Relaxer::new(device.info(), calibrated.model)?;
 /// let result =
-///     invert_by_mean(device.as_mut(), &mut relaxer, &a, Some(1e-4), &RelaxOptions::default())?;
+///     invert_by_mean(device.as_mut(), &relaxer, &a, Some(1e-4), &RelaxOptions::default())?;
 /// assert_eq!(result.blocks, 2);
 /// assert!((result.inverse[[0, 4]] - a.digital_inverse()[[0, 4]]).abs() < 1e-3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn invert_by_mean(
     device: &mut dyn Device,
-    relaxer: &mut Relaxer,
+    relaxer: &Relaxer,
     a: &SpdMatrix,
     tolerance: Option<f64>,
     options: &RelaxOptions,

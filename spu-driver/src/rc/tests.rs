@@ -35,7 +35,7 @@ fn an_exact_board_runs_the_law_as_held() {
         "bank_tolerance+drive_mismatch+r_tolerance+stray+adc_gain+adc_offset+adc_quantisation";
     let mut device = open(&format!("sim:profile=rc-8,without={without}")).unwrap();
     let model = RcModel::nominal(device.as_mut(), Deadline::after_secs(5)).unwrap();
-    let mut relaxer = Relaxer::new(device.info(), model).unwrap();
+    let relaxer = Relaxer::new(device.info(), model).unwrap();
     let t = chain(8);
     let plan = relaxer.plan(&t).unwrap();
     assert!((plan.held() - &t).iter().all(|off| off.abs() < 0.01));
@@ -121,7 +121,7 @@ fn what_a_board_cannot_hold_is_refused_with_the_reason() {
 fn any_matrix_is_solved_by_the_mean_and_refined() {
     let mut device = open("sim:profile=rc-8,seed=4").unwrap();
     let calibrated = calibrate(device.as_mut(), &RcCalibrateOptions::default()).unwrap();
-    let mut relaxer = Relaxer::new(device.info(), calibrated.model).unwrap();
+    let relaxer = Relaxer::new(device.info(), calibrated.model).unwrap();
     // Entries of either sign: B Bᵀ + I of a fixed B.
     let b = Array2::from_shape_fn((8, 8), |(i, j)| {
         ((3 * i * i + 7 * j + 5 * i * j) % 11) as f64 / 5.0 - 1.0
@@ -133,7 +133,7 @@ fn any_matrix_is_solved_by_the_mean_and_refined() {
         let right: Vec<f64> = (0..n).map(|i| 1.0 - 0.4 * i as f64).collect();
         let mut solve = |tolerance| {
             let options = RelaxOptions::default();
-            solve_by_mean(device.as_mut(), &mut relaxer, a, &right, tolerance, &options)
+            solve_by_mean(device.as_mut(), &relaxer, a, &right, tolerance, &options)
         };
         let truth = a.digital_inverse().dot(&ndarray::Array1::from(right.clone())).to_vec();
         let once = solve(None).unwrap();
@@ -148,13 +148,13 @@ fn any_matrix_is_solved_by_the_mean_and_refined() {
     }
     let options = RelaxOptions::default();
     let mut refusal = |b: &[f64], tolerance| {
-        solve_by_mean(device.as_mut(), &mut relaxer, &small, b, tolerance, &options)
+        solve_by_mean(device.as_mut(), &relaxer, &small, b, tolerance, &options)
             .unwrap_err()
             .to_string()
     };
     assert!(refusal(&[1.0], None).contains("3 finite numbers"));
     assert!(refusal(&[1.0, f64::NAN, 0.0], None).contains("finite"));
     assert!(refusal(&[1.0, 2.0, 3.0], Some(1e-30)).contains("end at a residual"));
-    let zero = solve_by_mean(device.as_mut(), &mut relaxer, &small, &[0.0; 3], None, &options);
+    let zero = solve_by_mean(device.as_mut(), &relaxer, &small, &[0.0; 3], None, &options);
     assert_eq!(zero.unwrap().x, [0.0; 3]);
 }

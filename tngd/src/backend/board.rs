@@ -111,14 +111,13 @@ impl Relaxer for RcBoard {
             timeout: self.timeout,
         };
         let device = self.device.as_mut();
-        let relaxer = &mut self.relaxer;
-        let read = relaxer.plan(&t).and_then(|plan| {
-            if time.is_finite() {
-                relaxer.relax(device, &plan, &b, *time, &options)
-            } else {
-                relaxer.solve(device, &plan, &b, &options)
-            }
-        });
+        let relaxer = &self.relaxer;
+        let read = if time.is_finite() {
+            let plan = relaxer.plan_for(&t, *time);
+            plan.and_then(|plan| relaxer.relax(device, &plan, &b, *time, &options))
+        } else {
+            relaxer.plan(&t).and_then(|plan| relaxer.solve(device, &plan, &b, &options))
+        };
         let read = read.map_err(|source| self.failed(source))?;
         y.copy_from_slice(&read.x);
         self.ticks += read.ticks;
@@ -141,7 +140,7 @@ impl Inverter for RcBoard {
     fn invert(&mut self, a: &SpdMatrix, _seed: u64) -> Result<Inverse, BackendError> {
         let start = Instant::now();
         let options = RelaxOptions { timeout: self.timeout, ..RelaxOptions::default() };
-        let (device, relaxer) = (self.device.as_mut(), &mut self.relaxer);
+        let (device, relaxer) = (self.device.as_mut(), &self.relaxer);
         let result = rc::invert_by_mean(device, relaxer, a, Some(COLUMN), &options)
             .map_err(|source| self.failed(source))?;
         self.ticks += result.ticks;
