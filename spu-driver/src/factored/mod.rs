@@ -8,6 +8,7 @@
 
 mod descriptor;
 mod paper;
+mod reciprocity;
 mod relax;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
@@ -32,8 +33,6 @@ const CUT: f64 = 4.05;
 #[derive(Debug, Clone)]
 pub struct Factored {
     descriptor: Descriptor,
-    /// Largest voltage at the end over the host's guess, of the last run: the next one starts there.
-    reach: f64,
 }
 
 /// Arrays J and Jᵀ as they are on the board, and H as it will be.
@@ -59,7 +58,8 @@ impl Loaded {
     /// whatever their draw: `‖J‖_F² ‖H‖_F ((1 + δ)³ − 1)`, δ = 4.05 σ.
     ///
     /// Below λ the drift is stable on every board of the profile. Above, it need not be: the nominal
-    /// codes do not tell, and [`Factored::relax`] reports a read-out that no stable drift gives.
+    /// codes do not tell, and [`Factored::relax`] reports a read-out that no stable drift gives. What of
+    /// it is not symmetric, [`Factored::asymmetry`] measures.
     pub fn drift_bound(&self) -> f64 {
         let delta = CUT * self.spread;
         self.curvature_bound() * ((1.0 + delta).powi(3) - 1.0)
@@ -88,7 +88,7 @@ impl Factored {
     /// As [`Descriptor::read`].
     pub fn new(device: &mut dyn Device, timeout: Duration) -> Result<Self, Error> {
         let descriptor = Descriptor::read(device, Deadline::after(timeout))?;
-        Ok(Self { descriptor, reach: 1.0 })
+        Ok(Self { descriptor })
     }
 
     /// Sizes and nominal values.
@@ -104,7 +104,7 @@ impl Factored {
     /// [`Error::Unsupported`] for arrays that do not fit or entries that are not finite;
     /// [`Error::Corrupt`] where another code reads back; link errors. Each request may take `timeout`.
     pub fn load(
-        &mut self,
+        &self,
         device: &mut dyn Device,
         (rows, columns): (usize, usize),
         row: &mut dyn FnMut(usize, &mut [f32]),

@@ -72,13 +72,14 @@ struct Course {
 
 impl Factored {
     /// Lets `ẋ = −((Jᵀ H J + λ) x − g)` run from x₀ = `start`, and reads x. Where a converter saturates
-    /// or little of its range is used, the run is repeated at another amplitude.
+    /// or little of its range is used, the run is repeated at another amplitude. What is read depends on
+    /// nothing that ran before.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for values that no array can run, with the reasons, and for a drift
     /// that shows itself unstable; what the device says.
     pub fn relax(
-        &mut self,
+        &self,
         device: &mut dyn Device,
         loaded: &Loaded,
         gradient: &[f64],
@@ -98,7 +99,7 @@ impl Factored {
         let span = options.time.min(1.0 / options.damping);
         // Every entry of a stable run is below this.
         let bound = norm(start) + span * norm(gradient);
-        let guess = x0.max(span * g * self.reach);
+        let guess = x0.max(span * g);
         // Volts for a unit of x: the start, the input and the noise must fit their converters.
         let held = full * (1.0 - 0.5 / f64::from(d.adc_top));
         let noise = (2.0 * options.noise * course.sigma / d.tick).sqrt();
@@ -145,9 +146,6 @@ impl Factored {
             let wanted = (scale * AIM / used.max(1e-3)).min(0.9 * ceiling).min(most);
             if used >= USED || wanted <= 1.2 * scale || run == MAX_RUNS {
                 let step = d.adc_lsb / scale;
-                if span * g > 0.0 {
-                    self.reach = (used * full / scale / (span * g)).clamp(1e-3, 1e3);
-                }
                 return Ok(Relaxation {
                     x: codes.iter().map(|code| f64::from(*code) * step).collect(),
                     ticks: if options.time > 0.0 { course.ticks.into() } else { 0 },
@@ -300,7 +298,7 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most, x| most.max(x.abs()))
 }
 
-fn norm(values: &[f64]) -> f64 {
+pub(super) fn norm(values: &[f64]) -> f64 {
     values.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 

@@ -68,7 +68,7 @@ fn case(rows: usize, columns: usize) -> Case {
 
 fn measured(uri: &str, case: &Case, options: &RelaxOptions) -> Result<(Relaxation, Loaded), Error> {
     let mut device = open(uri)?;
-    let mut factored = Factored::new(device.as_mut(), TIMEOUT)?;
+    let factored = Factored::new(device.as_mut(), TIMEOUT)?;
     let shape = (case.j.len(), case.g.len());
     let loaded = factored.load(
         device.as_mut(),
@@ -118,6 +118,52 @@ fn what_tolerances_may_do_is_told() {
     // 1 % of a curvature far above λ: not symmetric, and no promise of stability.
     assert!(loaded.drift_bound() > 0.1 && !loaded.is_stable(0.1), "{}", loaded.drift_bound());
     assert!(loaded.is_stable(100.0));
+}
+
+/// `1 − e^{−F t}` column by column against the two runs of [`Factored::asymmetry`].
+#[test]
+fn the_asymmetry_that_tolerances_make_is_measured() {
+    let case = case(4, 31);
+    let of = |uri: &str, whole: bool| {
+        let mut device = open(uri).unwrap();
+        let device = device.as_mut();
+        let factored = Factored::new(device, TIMEOUT).unwrap();
+        let mut row = |r: usize, out: &mut [f32]| out.copy_from_slice(&case.j[r]);
+        let loaded =
+            factored.load(device, (4, 31), &mut row, Some(&case.h), (true, TIMEOUT)).unwrap();
+        let options = options(0.1, 0.5 / (loaded.curvature_bound() + 0.1));
+        let found = factored.asymmetry(device, &loaded, &case.g, &options).unwrap();
+        if !whole {
+            return (found, 0.0);
+        }
+        let unit = |k: usize| (0..31).map(|i| f64::from(u8::from(i == k))).collect::<Vec<f64>>();
+        let columns: Vec<Vec<f64>> = (0..31)
+            .map(|k| {
+                let start = unit(k);
+                let read = factored.relax(device, &loaded, &[0.0; 31], &start, &options).unwrap();
+                start.iter().zip(&read.x).map(|(e, x)| e - x).collect()
+            })
+            .collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let apply = |x: &[f64]| -> Vec<f64> {
+            (0..31).map(|i| (0..31).map(|k| columns[k][i] * x[k]).sum()).collect()
+        };
+        let scaled = |x: &[f64], by: f64| x.iter().map(|x| x * by).collect::<Vec<f64>>();
+        let u = scaled(&case.g, dot(&case.g, &case.g).sqrt().recip());
+        let forth = apply(&u);
+        let along = dot(&u, &forth);
+        let new: Vec<f64> = forth.iter().zip(&u).map(|(x, u)| x - along * u).collect();
+        let v = scaled(&new, dot(&new, &new).sqrt().recip());
+        let (one, other) = (dot(&v, &forth), dot(&u, &apply(&v)));
+        (found, 2.0 * (one - other).abs() / (one.abs() + other.abs()))
+    };
+    let (exact, _) = of("sim:profile=rc-factored,without=bank_tolerance", false);
+    assert!(exact < 5e-4, "{exact}");
+    for seed in 1..4 {
+        let (found, expected) = of(&format!("sim:profile=rc-factored,seed={seed}"), true);
+        assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+        assert!(found < 0.05, "{found}");
+    }
 }
 
 #[test]

@@ -241,7 +241,8 @@ mod tests {
 }
 
 /// Every interleaving of a producer, a consumer and a canceller:
-/// `RUSTFLAGS="--cfg loom" cargo test -p spu-driver --no-default-features --lib --release loom`.
+/// `cargo rustc -p spu-driver --no-default-features --lib --profile test -- --cfg loom` builds the
+/// program, whose argument is `loom`.
 /// A lost wake-up is a deadlock of the model, which loom reports. With three threads, those with up
 /// to three preemptions; `SPU_LOOM=all` leaves that bound out, which takes minutes.
 #[cfg(all(test, loom))]
