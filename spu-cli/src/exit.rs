@@ -134,23 +134,29 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let exit = match &error {
-            Error::BadUri { .. } => Exit::Usage,
+impl From<&Error> for Exit {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::BadUri { .. } => Self::Usage,
             Error::NotFound { .. }
             | Error::Denied { .. }
             | Error::Busy { .. }
             | Error::Disconnected { .. }
             | Error::Timeout { .. }
-            | Error::Version { .. } => Exit::Device,
-            Error::Unsupported { .. } | Error::Uncalibrated { .. } => Exit::NotProgrammable,
-            Error::Cancelled => Exit::Cancelled,
-            Error::Device { .. } | Error::Corrupt { .. } | Error::Lost { .. } => Exit::Fault,
-            Error::Sink(..) => Exit::Output,
+            | Error::Version { .. } => Self::Device,
+            Error::Unsupported { .. } | Error::Uncalibrated { .. } => Self::NotProgrammable,
+            Error::Cancelled => Self::Cancelled,
+            Error::Device { .. } | Error::Corrupt { .. } | Error::Lost { .. } => Self::Fault,
+            Error::Sink(..) => Self::Output,
             Error::Recording(error) => error.into(),
-            _ => Exit::Unexpected,
-        };
+            _ => Self::Unexpected,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = Exit::from(&error);
         let message = match &error {
             Error::Cancelled => {
                 "cancelled before there was enough for a result; nothing is kept".into()

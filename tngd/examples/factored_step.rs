@@ -54,6 +54,14 @@ fn main() -> Result<()> {
         "the paper's hardware by its own model, not measured: upload {:.3?}, analog {:.3?}",
         phases.paper.upload, phases.paper.analog
     );
+    if let Some(drift) = report.drift {
+        println!(
+            "the drift is {:.2e} from symmetric, measured; tolerances move it by at most {:.3}, λ = {}",
+            drift.asymmetry.unwrap_or(0.0),
+            drift.bound,
+            evolution.damping
+        );
+    }
     if let (Some(before), Some(peak)) = (before, resident()) {
         println!("peak memory {peak} MiB, {before} MiB before the array was loaded");
     }

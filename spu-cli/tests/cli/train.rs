@@ -40,8 +40,9 @@ fn digits() -> TempDir {
 
 fn arguments<'a>(data: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     let data = data.to_str().expect("UTF-8");
-    let usual = ["train", "mnist", "--data", data, "--examples", "320", "--batch", "32"];
-    [&usual[..], more].concat()
+    let usual = ["train", "mnist", "--data", data, "--examples", "320"];
+    let batch: &[&str] = if more.contains(&"--batch") { &[] } else { &["--batch", "32"] };
+    [&usual[..], batch, more].concat()
 }
 
 fn last(answer: &Value) -> &Value {
@@ -153,7 +154,16 @@ fn a_resumed_run_ends_with_the_same_bits() {
     for backend in [
         &["--backend", "krylov", "--noise", "0.001"][..],
         &["--backend", "kfac", "--refresh", "3"],
-        &["--backend", "board", "--device", "sim:profile=rc-2,seed=4", "--cells", "2", "--noise", "1e-3"],
+        &[
+            "--backend",
+            "board",
+            "--device",
+            "sim:profile=rc-2,seed=4",
+            "--cells",
+            "2",
+            "--noise",
+            "1e-3",
+        ],
         // The last, for what follows.
         &["--optimizer", "adam"],
     ] {
@@ -171,6 +181,43 @@ fn a_resumed_run_ends_with_the_same_bits() {
     let damaged = file(data.path(), "damaged.json", b"{\"version\": 1");
     let other = ["--resume", damaged.to_str().unwrap(), "--backend", "krylov"];
     assert!(fails(&arguments(data.path(), &other), 3).contains("damaged"));
+}
+
+#[test]
+fn the_factored_array_is_a_device() {
+    let data = digits();
+    let with = |device, batch| {
+        let array = ["--backend", "array", "--device", device, "--batch", batch, "--steps", "2"];
+        arguments(data.path(), &array).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    fn of(words: &[String]) -> Vec<&str> {
+        words.iter().map(String::as_str).collect()
+    }
+    let tolerant = with("sim:profile=rc-factored,seed=2", "4");
+    let answer = json(&of(&tolerant), 0);
+    assert_eq!((answer["is_device"].as_bool(), answer["steps"].as_u64()), (Some(true), Some(2)));
+    // 4 examples of rank 9, resistors of 1 %: neither symmetric nor far from it.
+    assert_eq!(answer["products"], 72);
+    let asymmetry = answer["drift"]["asymmetry"].as_f64().unwrap();
+    assert!((1e-5..0.1).contains(&asymmetry), "{answer}");
+    assert_eq!(answer["drift"]["may_be_unstable"], true);
+    // Appendix C, both steps: 36 (36 + 2 · 37,434) values of 16 bits by 50 Gb/s.
+    let upload = answer["phases"]["paper"]["upload"].as_f64().unwrap();
+    assert!((upload / (2.0 * 36.0 * 74_904.0 * 16.0 / 50e9) - 1.0).abs() < 1e-3, "{upload}");
+    let text = String::from_utf8(run(&of(&tolerant)).stdout).unwrap();
+    assert!(text.contains("from symmetric") && text.contains("paper's model"), "{text}");
+
+    let exact = with("sim:profile=rc-factored,without=bank_tolerance", "4");
+    let answer = json(&of(&exact), 0);
+    assert!(answer["drift"]["asymmetry"].as_f64().unwrap() < 1e-3, "{answer}");
+    assert_eq!(
+        (&answer["drift"]["bound"], &answer["drift"]["may_be_unstable"]),
+        (&0.0.into(), &false.into())
+    );
+    let cells = with("sim:profile=rc-8", "4");
+    assert!(fails(&of(&cells), 5).contains("rc-factored"));
+    let rows = with("sim:profile=rc-factored", "200");
+    assert!(fails(&of(&rows), 5).contains("1800 rows"));
 }
 
 /// A microcontroller that restarts ends the session, so that the step fails.

@@ -1,7 +1,7 @@
 //! A small FPGA at register level, behind the SPI octets: written for these tests, with a
 //! scripted sequencer and faults. Not the simulator's.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 use spu_protocol::code::{AdcCode, full_scale_code};
@@ -58,6 +58,8 @@ pub struct Fpga {
     products: Vec<i64>,
     active_gain: Vec<u32>,
     random: u64,
+    /// Bulk memory: by page register and place in the window.
+    pub bulk: BTreeMap<(u32, u16), u32>,
 }
 
 pub const GATEWARE_ID: u32 = 0xC0FF_EE01;
@@ -104,7 +106,17 @@ impl Fpga {
             products: vec![0; product_count(cells)],
             active_gain: vec![0; cells],
             random: 1,
+            bulk: BTreeMap::new(),
         }
+    }
+
+    /// Makes it a factored board with so many rows and columns in use.
+    pub fn factored(mut self, rows: u32, columns: u32) -> Self {
+        self.set_word(regs::BOARD, 3 | 1 << 16);
+        self.set_word(regs::BANKS, 0);
+        self.set_word(regs::ARRAY_ROWS, rows);
+        self.set_word(regs::ARRAY_COLUMNS, columns);
+        self
     }
 
     /// Makes it an RC board, with storage banks of 8 bits.
@@ -279,6 +291,10 @@ impl Fpga {
         let Some((register, index)) = regs::find(address) else {
             return 0;
         };
+        if register.address == regs::BULK {
+            let place = (self.word(regs::BULK_PAGE), address - regs::BULK);
+            return self.bulk.get(&place).copied().unwrap_or(0);
+        }
         match register.address {
             regs::STATUS if self.faults.unknown_state => 7,
             regs::STATUS => {
@@ -311,6 +327,10 @@ impl Fpga {
         let Some((register, index)) = regs::find(address) else {
             return;
         };
+        if register.address == regs::BULK {
+            self.bulk.insert((self.word(regs::BULK_PAGE), address - regs::BULK), word);
+            return;
+        }
         if register.access == Access::Ro || index >= register.len(self.cells) {
             return;
         }
@@ -349,7 +369,7 @@ impl SpiDevice<u8> for Fpga {
         let [direction, high, low, 0] = **command else { panic!("four command octets") };
         let mut address = u16::from_be_bytes([high, low]);
         match (direction, data) {
-            (0x80, Operation::Read(out)) if address >= regs::FIFO => {
+            (0x80, Operation::Read(out)) if (regs::FIFO..regs::BULK).contains(&address) => {
                 assert!(
                     out.len().is_multiple_of(self.format.frame_octets()),
                     "only whole frames leave the FIFO"

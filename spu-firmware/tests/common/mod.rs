@@ -96,6 +96,7 @@ impl Board for TestBoard {
         })
     }
     const UPDATES: bool = true;
+    const BULK: bool = true;
 
     fn slots(&mut self, kind: ImageKind) -> Option<Slots<'_>> {
         let flash = self.flash.as_mut().filter(|_| kind == ImageKind::Firmware)?;

@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 use spu_driver::Device;
 use spu_driver::factored::{Factored, PaperTime, RelaxOptions};
 
-use super::{BackendError, Capabilities, Evolution, NaturalGradient, Phases, Report};
+use super::{BackendError, Capabilities, Drift, Evolution, NaturalGradient, Phases, Report};
 use crate::curvature::Curvature;
 
 /// The factored array of arXiv 2405.13817, appendix C, behind a device: J is the factor B of
 /// G = Bᵀ B, H the identity (the loss's Hessian and 1/b are in B).
 ///
 /// The host computes B row by row and writes it to the board's two arrays; the board relaxes all
-/// parameters at once; the host reads one converter code for each.
+/// parameters at once; the host reads one converter code for each. At the first step two short runs more
+/// tell how far the board's drift is from symmetric ([`Report::drift`]).
 pub struct Array {
     device: Box<dyn Device>,
     factored: Factored,
     verify: bool,
     timeout: Duration,
+    /// [`Drift::asymmetry`], once it is measured.
+    asymmetry: Option<f64>,
 }
 
 impl Array {
@@ -28,7 +31,7 @@ impl Array {
     pub fn new(mut device: Box<dyn Device>) -> Result<Self, spu_driver::Error> {
         let timeout = Duration::from_mins(10);
         let factored = Factored::new(device.as_mut(), timeout)?;
-        Ok(Self { device, factored, verify: true, timeout })
+        Ok(Self { device, factored, verify: true, timeout, asymmetry: None })
     }
 
     /// Whether J and Jᵀ are read back and compared, which they are unless told otherwise.
@@ -88,6 +91,13 @@ impl NaturalGradient for Array {
         let wide = |values: &[f32]| values.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
         let options = RelaxOptions { damping, time, noise, seed, timeout: self.timeout };
         let (gradient, start) = (wide(gradient), wide(state));
+        let begun = Instant::now();
+        if self.asymmetry.is_none() && gradient.iter().any(|g| *g != 0.0) {
+            let device = self.device.as_mut();
+            let found = self.factored.asymmetry(device, &loaded, &gradient, &options);
+            self.asymmetry = Some(found.map_err(|error| self.failed(error))?);
+        }
+        let measured = begun.elapsed();
         let device = self.device.as_mut();
         let read = self.factored.relax(device, &loaded, &gradient, &start, &options);
         let read = read.map_err(|error| self.failed(error))?;
@@ -99,11 +109,16 @@ impl NaturalGradient for Array {
             products: rows,
             iterations: read.runs as usize,
             statistical_error: None,
+            drift: Some(Drift {
+                asymmetry: self.asymmetry,
+                bound: loaded.drift_bound(),
+                may_be_unstable: !loaded.is_stable(damping),
+            }),
             phases: Phases {
                 factors,
                 program: loaded.took.saturating_sub(factors) + read.phases.program,
                 evolve: read.phases.acquire,
-                read: read.phases.transfer,
+                read: read.phases.transfer + measured,
                 paper: PaperTime::new(rows, state.len(), read.array_time),
             },
         })
@@ -174,6 +189,9 @@ mod tests {
         // Appendix C: 4 examples of rank 2, 57 columns.
         assert_eq!(report.phases.paper.upload, PaperTime::new(8, 57, 0.0).upload);
         assert!(report.phases.paper.analog > Duration::from_nanos(100));
+        let drift = report.drift.unwrap();
+        assert!((1e-4..0.05).contains(&drift.asymmetry.unwrap()), "{drift:?}");
+        assert!(drift.may_be_unstable == (drift.bound >= 0.1), "{drift:?}");
         let (equilibrium, _) = against_the_law(&exact(16), f64::INFINITY);
         assert!(equilibrium < 5e-4, "{equilibrium}");
     }

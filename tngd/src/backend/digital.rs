@@ -31,7 +31,7 @@ fn solved(
         evolve: evolve.elapsed(),
         ..Phases::default()
     };
-    Report { label, products, iterations, phases, statistical_error: None }
+    Report { label, products, iterations, phases, statistical_error: None, drift: None }
 }
 
 /// Cholesky decomposition of the N × N matrix in f64, for small N.

@@ -139,6 +139,7 @@ impl NaturalGradient for Euler {
             iterations: steps,
             phases,
             statistical_error: None,
+            drift: None,
         })
     }
 }

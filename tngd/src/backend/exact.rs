@@ -142,6 +142,7 @@ impl NaturalGradient for ExactLaw {
             iterations,
             phases: Phases { factors, evolve: start.elapsed(), ..Phases::default() },
             statistical_error: None,
+            drift: None,
         })
     }
 }

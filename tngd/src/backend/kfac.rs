@@ -333,7 +333,14 @@ impl NaturalGradient for Kfac {
         phases.factors += begun.elapsed();
         let iterations =
             if refresh { layers.iter().map(|l| l.a.len() + l.gamma.len()).sum() } else { 0 };
-        Ok(Report { label: self.label(), products: 0, iterations, phases, statistical_error })
+        Ok(Report {
+            label: self.label(),
+            products: 0,
+            iterations,
+            phases,
+            statistical_error,
+            drift: None,
+        })
     }
 }
 

@@ -69,6 +69,7 @@ impl NaturalGradient for Krylov {
             iterations: 0,
             phases,
             statistical_error: None,
+            drift: None,
         };
         let Some(lanczos) = lanczos else { return Ok(report) };
 

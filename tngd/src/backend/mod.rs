@@ -109,6 +109,8 @@ pub struct Report {
     /// Standard error that a board's samples leave in what was read, relative to its size: of the state's
     /// move for [`Krylov`]; for [`Kfac`] the largest of the inverses in use. `None` where nothing is sampled.
     pub statistical_error: Option<f64>,
+    /// What the tolerances of a factored array do to its drift. Of [`Array`] only.
+    pub drift: Option<Drift>,
 }
 
 impl Report {
@@ -118,6 +120,34 @@ impl Report {
         self.iterations += other.iterations;
         self.phases.add(&other.phases);
         self.statistical_error = larger(self.statistical_error, other.statistical_error);
+        self.drift = match (self.drift, other.drift) {
+            (Some(a), Some(b)) => Some(a.worse(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+/// The drift of a factored array whose elements are not what they are stated to be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Drift {
+    /// How far it is from symmetric, measured along the first gradient
+    /// ([`spu_driver::factored::Factored::asymmetry`]). `None` of a gradient of zeros.
+    pub asymmetry: Option<f64>,
+    /// Bound of its error by the stated tolerances, in the curvature's units.
+    pub bound: f64,
+    /// The bound is above the damping: stable is not promised on every board of this profile.
+    pub may_be_unstable: bool,
+}
+
+impl Drift {
+    /// The worse of two in each respect.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        Self {
+            asymmetry: larger(self.asymmetry, other.asymmetry),
+            bound: self.bound.max(other.bound),
+            may_be_unstable: self.may_be_unstable || other.may_be_unstable,
+        }
     }
 }
 

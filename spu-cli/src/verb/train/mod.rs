@@ -213,6 +213,8 @@ impl Train {
             phases: Seconds::of(seen.gradient, &seen.phases, seen.update),
             products: seen.products,
             statistical_error: seen.statistical_error,
+            drift: seen.drift,
+            damping: self.damping,
             checkpoint: self.checkpoint.clone(),
             metrics: self.metrics.clone(),
             tensorboard: self.tensorboard.clone(),
@@ -377,11 +379,7 @@ impl Train {
     fn failure(&self, error: &OptimError, done: u64) -> Failure {
         let exit = match error {
             OptimError::Backend(BackendError::Device { source, .. }) => {
-                match source.downcast_ref::<Error>() {
-                    Some(Error::Cancelled) => Exit::Cancelled,
-                    Some(Error::Disconnected { .. } | Error::Timeout { .. }) => Exit::Device,
-                    _ => Exit::Fault,
-                }
+                source.downcast_ref::<Error>().map_or(Exit::Fault, Exit::from)
             }
             _ => Exit::Fault,
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tngd::backend::Phases;
+use tngd::backend::{Drift, Phases};
 use tngd::optim::Step;
 
 use super::plot;
@@ -21,6 +21,8 @@ pub(super) struct Seen {
     pub(super) training: Duration,
     pub(super) fell_back_at: Option<u64>,
     pub(super) statistical_error: Option<f64>,
+    /// The worst of all steps.
+    pub(super) drift: Option<Drift>,
 }
 
 impl Seen {
@@ -36,6 +38,9 @@ impl Seen {
             self.products += report.products as u64;
             self.phases.add(&report.phases);
             self.statistical_error = report.statistical_error;
+            if let Some(drift) = report.drift {
+                self.drift = Some(self.drift.map_or(drift, |worst| worst.worse(drift)));
+            }
         }
     }
 }

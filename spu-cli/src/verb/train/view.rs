@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use tngd::backend::Phases;
+use tngd::backend::{Drift, Phases};
 use tngd::train::Score;
 
 use super::{BackendName, Method};
@@ -107,11 +107,30 @@ pub(crate) struct TrainAnswer {
     pub(crate) products: u64,
     /// Standard error that the board's samples left in what the last step read, relative.
     pub(crate) statistical_error: Option<f64>,
+    /// What tolerances do to the drift of a factored array, the worst of all steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<Drift>,
+    /// λ.
+    pub(crate) damping: f64,
     pub(crate) checkpoint: Option<PathBuf>,
     pub(crate) metrics: Option<PathBuf>,
     pub(crate) tensorboard: Option<PathBuf>,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) version: &'static str,
+}
+
+fn told(drift: Drift, damping: f64) -> String {
+    let symmetry = match drift.asymmetry {
+        Some(found) => format!("{} from symmetric, measured at the first step", percent(found)),
+        None => "asymmetry not measured, for want of a gradient".into(),
+    };
+    let stability = if drift.may_be_unstable {
+        "more than λ: whether it is stable depends on the board"
+    } else {
+        "less than λ: it is stable"
+    };
+    let bound = drift.bound;
+    format!("{symmetry}; tolerances move it by at most {bound:.3} (λ = {damping}), {stability}")
 }
 
 impl Answer for TrainAnswer {
@@ -158,6 +177,9 @@ impl Answer for TrainAnswer {
         }
         if let Some(error) = self.statistical_error {
             all.push(("samples", format!("leave {} in what the last step read", percent(error))));
+        }
+        if let Some(drift) = self.drift {
+            all.push(("drift", told(drift, self.damping)));
         }
         if let Some(step) = self.fell_back_at {
             all.push(("fell back", format!("at step {step}: digital from there on")));
