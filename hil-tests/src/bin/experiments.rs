@@ -31,6 +31,10 @@ struct Arguments {
 enum Name {
     /// Loss and accuracy against steps and time, by optimizer and backend
     Optimizers,
+    /// Every backend on a network that fits the simulated factored array
+    Backends,
+    /// TNGD and Adam, both tuned for ten epochs
+    Epochs,
     /// The analog time between SGD and NGD
     Interpolation,
     /// Delay as momentum
@@ -51,6 +55,8 @@ impl Name {
     fn run(self, scope: &Scope) -> Result<Page> {
         match self {
             Self::Optimizers => curves::optimizers(scope),
+            Self::Backends => curves::backends(scope),
+            Self::Epochs => curves::epochs(scope),
             Self::Interpolation => sweeps::interpolation(scope),
             Self::Delay => sweeps::delay(scope),
             Self::Noise => sweeps::noise(scope),

@@ -1,4 +1,4 @@
-//! Loss and test accuracy against steps and time, by optimizer.
+//! Loss and test accuracy against steps and time, by optimizer and backend.
 
 use std::fmt::Write as _;
 
@@ -8,42 +8,165 @@ use tngd::optim::Rule;
 
 use super::page::{CLASSES, Page, accuracies, averaged, marked, mean_and_spread, table};
 use super::run::{Data, Method, Point, Recipe, Run, Source, train};
-use super::tune::{Trial, equilibrium, listed, natural, plain, tune};
-use super::{EXAMPLES, Scope};
+use super::tune::{
+    DECAYS, Grid, NATURAL_DECAYS, Trial, equilibrium, kronecker, listed, natural, plain, tune,
+};
+use super::{EXAMPLES, Scope, Task};
 
-/// Backends that the settings of the tuned TNGD are run on.
-fn backends() -> Vec<(&'static str, Source)> {
-    vec![
-        ("TNGD, board", Source::board()),
-        ("TNGD, krylov", Source::Krylov(8)),
-        ("TNGD, exact-law", Source::ExactLaw),
+/// What is tuned once, and what runs with those settings.
+struct Family {
+    grid: Grid,
+    /// Names and backends; none for a rule without.
+    members: Vec<(&'static str, Source)>,
+}
+
+impl Family {
+    fn new(grid: Grid, members: Vec<(&'static str, Source)>) -> Self {
+        Self { grid, members }
+    }
+
+    /// The recipes of its members with the settings of the best trial.
+    fn recipes(&self, trials: &[Trial]) -> Vec<Recipe> {
+        let best = &trials[0].recipe;
+        let Method::Natural(_, settings) = &best.method else { return vec![best.clone()] };
+        let member = |(name, source): &(&str, Source)| Recipe {
+            name: (*name).into(),
+            method: Method::Natural(source.clone(), *settings),
+            ..best.clone()
+        };
+        self.members.iter().map(member).collect()
+    }
+}
+
+/// A page of this kind.
+struct Course {
+    title: &'static str,
+    task: Task,
+    families: Vec<Family>,
+    /// Steps that the settings are chosen for.
+    tuned: u64,
+    /// Steps after which the network is looked at.
+    looks: &'static [u64],
+}
+
+fn rules() -> [Family; 2] {
+    let sgd = Rule::Sgd { momentum: 0.0 };
+    [
+        Family::new(plain("SGD", sgd, [0.02, 0.05, 0.1, 0.2, 0.4, 0.8], DECAYS), Vec::new()),
+        Family::new(
+            plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016], DECAYS),
+            Vec::new(),
+        ),
     ]
 }
 
-/// Runs it.
+fn relaxing(decays: [f64; 2], members: Vec<(&'static str, Source)>) -> Family {
+    Family::new(natural("TNGD, krylov", &Source::Krylov(8), decays), members)
+}
+
+fn limits() -> [Family; 3] {
+    [
+        Family::new(
+            equilibrium("NGD, woodbury", &Source::Woodbury),
+            vec![("NGD, woodbury", Source::Woodbury)],
+        ),
+        Family::new(
+            equilibrium("TNGD at t = ∞, krylov", &Source::Krylov(8)),
+            vec![
+                ("TNGD at t = ∞, RLC board", Source::Rlc("rev-b".into())),
+                ("TNGD at t = ∞, krylov", Source::Krylov(8)),
+            ],
+        ),
+        Family::new(
+            kronecker("K-FAC, digital", &Source::Kfac),
+            vec![
+                ("K-FAC, board", Source::KfacBoard("rc-8".into())),
+                ("K-FAC, digital", Source::Kfac),
+            ],
+        ),
+    ]
+}
+
+/// Every optimizer on the convolutional network.
 ///
 /// # Errors
 /// Missing data, boards that do not run.
 pub fn optimizers(scope: &Scope) -> Result<Page> {
-    let tuned = scope.pick(10, 100);
-    let validation = Data::validation(&scope.data)?;
-    let try_out = |grid| tune(grid, &validation, tuned, scope);
-    let sgd = try_out(plain("SGD", Rule::Sgd { momentum: 0.0 }, [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]))?;
-    let adam = try_out(plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016]))?;
-    let ngd = try_out(equilibrium("NGD, woodbury", &Source::Woodbury))?;
-    let tngd = try_out(natural("TNGD, krylov", &Source::Krylov(8)))?;
-    drop(validation);
+    let tngd = relaxing(
+        NATURAL_DECAYS,
+        vec![
+            ("TNGD, board", Source::board()),
+            ("TNGD, krylov", Source::Krylov(8)),
+            ("TNGD, exact-law", Source::ExactLaw),
+        ],
+    );
+    let course = Course {
+        title: "Loss and accuracy by optimizer",
+        task: Task::CONVNET,
+        families: rules().into_iter().chain([tngd]).chain(limits()).collect(),
+        tuned: scope.pick(10, 100),
+        looks: scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]),
+    };
+    page(course, scope)
+}
 
-    let best = |trials: &[Trial]| trials[0].recipe.clone();
-    let mut recipes = vec![best(&sgd), best(&adam), best(&ngd)];
-    let chosen = best(&tngd);
-    for (name, source) in backends() {
-        let Method::Natural(_, settings) = chosen.method else { continue };
-        let method = Method::Natural(source, settings);
-        recipes.push(Recipe { name: name.into(), method, ..chosen.clone() });
+/// A network that is small enough for every backend, the factored array among them.
+///
+/// # Errors
+/// As [`optimizers`].
+pub fn backends(scope: &Scope) -> Result<Page> {
+    let tngd = relaxing(
+        NATURAL_DECAYS,
+        vec![
+            ("TNGD, factored array", Source::Array("rc-factored".into())),
+            ("TNGD, board", Source::board()),
+            ("TNGD, krylov", Source::Krylov(8)),
+            ("TNGD, exact-law", Source::ExactLaw),
+            ("TNGD, euler, δt = τ/100", Source::Euler),
+        ],
+    );
+    let course = Course {
+        title: "Every backend on a small network",
+        task: Task::DENSE,
+        families: rules().into_iter().chain([tngd]).chain(limits()).collect(),
+        tuned: scope.pick(10, 100),
+        looks: scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]),
+    };
+    page(course, scope)
+}
+
+/// Ten epochs, for which both are tuned.
+///
+/// # Errors
+/// As [`optimizers`].
+pub fn epochs(scope: &Scope) -> Result<Page> {
+    // Lower rates and slower decays than those of a hundred steps.
+    let rates = [0.0005, 0.001, 0.002, 0.003, 0.004, 0.006];
+    let adam = Family::new(plain("Adam", Rule::ADAM, rates, [0.0, 0.002]), Vec::new());
+    let tngd = relaxing([0.002, 0.01], vec![("TNGD, board", Source::board())]);
+    let course = Course {
+        title: "Ten epochs",
+        task: Task::CONVNET,
+        families: vec![adam, tngd],
+        tuned: scope.pick(10, 1560),
+        looks: scope.pick(&[5, 10], &[156, 312, 468, 624, 936, 1248, 1404, 1560]),
+    };
+    page(course, scope)
+}
+
+fn page(course: Course, scope: &Scope) -> Result<Page> {
+    let Course { title, task, families, tuned, looks } = course;
+    let validation = Data::validation(&scope.data)?.on(task);
+    let (mut recipes, mut tried, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+    for family in families {
+        let trials = tune(family.grid.clone(), &validation, tuned, scope)?;
+        // One of each: more curves cannot be told apart.
+        drawn.push(recipes.len());
+        recipes.extend(family.recipes(&trials));
+        tried.push(trials);
     }
-    let data = Data::test(&scope.data, EXAMPLES)?;
-    let looks: &[u64] = scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]);
+    drop(validation);
+    let data = Data::test(&scope.data, EXAMPLES)?.on(task);
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); recipes.len()];
     // In turns, one at a time: what else the machine does falls on all of them.
     for seed in scope.seeds(5) {
@@ -52,23 +175,23 @@ pub fn optimizers(scope: &Scope) -> Result<Page> {
             runs.push(train(recipe, &data, seed, looks)?);
         }
     }
-    let mut page = Page {
-        title: "Loss and accuracy by optimizer".into(),
-        body: body(&recipes, &runs, looks),
-        plots: Vec::new(),
-    };
+    let mut page =
+        Page { title: title.into(), body: body(task, &recipes, &runs, looks), plots: Vec::new() };
+    let tried: Vec<&[Trial]> = tried.iter().map(Vec::as_slice).collect();
     let _ = write!(
         page.body,
         "\n## Settings\n\nChosen by accuracy on the last 10,000 training images after {tuned} steps, seeds 101 to \
-         103, 12 trials each; the seeds and images above played no part. TNGD was tuned on digital cells and runs \
-         with those settings on every backend.\n\n{}",
-        listed(&[&sgd, &adam, &ngd, &tngd])
+         103, 12 trials each; the seeds and images above played no part. What has a backend was tuned on a \
+         digital one and runs with those settings on the others.\n\n{}",
+        listed(&tried)
     );
-    draw(&mut page, &recipes, &runs);
+    let drawn: Vec<(&Recipe, &[Run])> =
+        drawn.into_iter().map(|at| (&recipes[at], runs[at].as_slice())).collect();
+    draw(&mut page, &drawn);
     Ok(page)
 }
 
-fn body(recipes: &[Recipe], runs: &[Vec<Run>], looks: &[u64]) -> String {
+fn body(task: Task, recipes: &[Recipe], runs: &[Vec<Run>], looks: &[u64]) -> String {
     let column = |runs: &[Run], step: u64, of: fn(Point) -> f64| -> Vec<f64> {
         runs.iter().map(|run| of(run.at(step))).collect()
     };
@@ -88,21 +211,26 @@ fn body(recipes: &[Recipe], runs: &[Vec<Run>], looks: &[u64]) -> String {
         row
     });
     format!(
-        "Test accuracy of the convolutional network of 37,434 parameters, 10,000 training images, batches of 64: \
-         mean ± standard deviation over seeds 1 to {}. Each seed has its own parameters, order of batches and, on \
-         the rung `sim`, its own board, calibrated. Times are of this machine under whatever load it had; a \
-         simulated board's time is no measure of a real one's.\n\n{}",
+        "Test accuracy of {}, 10,000 training images, batches of {}: mean ± standard deviation over seeds 1 to {}. \
+         Each seed has its own parameters, order of batches and, on the rung `sim`, its own board, calibrated. \
+         Times are of this machine under whatever load it had; a simulated board's time is no measure of a real \
+         one's.\n\n{}",
+        task.name,
+        task.batch,
         runs.first().map_or(0, Vec::len),
         table(&header, rows)
     )
 }
 
-fn draw(page: &mut Page, recipes: &[Recipe], runs: &[Vec<Run>]) {
-    let key: Vec<(&str, &str)> =
-        recipes.iter().zip(CLASSES).map(|(recipe, class)| (class, recipe.name.as_str())).collect();
+fn draw(page: &mut Page, drawn: &[(&Recipe, &[Run])]) {
+    let key: Vec<(&str, &str)> = drawn
+        .iter()
+        .zip(CLASSES)
+        .map(|((recipe, _), class)| (class, recipe.name.as_str()))
+        .collect();
     let panel = |title: &str, x: fn(Point) -> f64, y: fn(Point) -> f64| Panel {
         title: title.into(),
-        curves: runs.iter().enumerate().map(|(i, r)| marked(i, averaged(r, x, y))).collect(),
+        curves: drawn.iter().enumerate().map(|(i, r)| marked(i, averaged(r.1, x, y))).collect(),
     };
     let by_step = |at: Point| at.step as f64;
     let axes = |x, y, log, height| Axes { x, y, log, across: 1, height, decades: 3.0, key: &key };

@@ -10,7 +10,7 @@ use tngd::optim::Rule;
 use super::page::{Page, accuracies, marked, mean_and_spread, median_and_range, table};
 use super::run::{Data, Method, Recipe, Source, train};
 use super::times::{self, Ratios};
-use super::tune::{listed, natural, plain, tune, warm};
+use super::tune::{DECAYS, NATURAL_DECAYS, listed, natural, plain, tune, warm};
 use super::{CHOSEN, EXAMPLES, Scope};
 
 /// Steps of the short horizon.
@@ -146,12 +146,17 @@ pub fn goals(scope: &Scope) -> Result<Page> {
     let steps = scope.pick(10, SHORT);
     let validation = Data::validation(&scope.data)?;
     let adam = tune(
-        plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016]),
+        plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016], DECAYS),
         &validation,
         steps,
         scope,
     )?;
-    let tngd = tune(natural("TNGD, krylov", &Source::Krylov(8)), &validation, steps, scope)?;
+    let tngd = tune(
+        natural("TNGD, krylov", &Source::Krylov(8), NATURAL_DECAYS),
+        &validation,
+        steps,
+        scope,
+    )?;
     drop(validation);
     let mut board = tngd[0].recipe.clone();
     if let Method::Natural(source, _) = &mut board.method {

@@ -12,6 +12,9 @@ pub mod tune;
 
 use std::path::PathBuf;
 
+use anyhow::Result;
+use tngd::nn::{Dense, Network, Relu};
+
 /// Examples of a batch in every experiment on images.
 pub const BATCH: usize = 64;
 /// Training images of an experiment unless it says otherwise.
@@ -20,6 +23,38 @@ pub const EXAMPLES: usize = 10_000;
 /// Rate, damping λ and decay of TNGD that were chosen on validation images (docs/experiments/goals.md): the
 /// defaults of `spu train`.
 pub const CHOSEN: (f64, f64, f64) = (0.1, 0.03, 0.01);
+
+/// A network on MNIST, and how many images make a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// In words.
+    pub name: &'static str,
+    /// Makes the network.
+    pub network: fn() -> Result<Network>,
+    /// Images of a batch.
+    pub batch: usize,
+}
+
+impl Task {
+    /// The paper's shape, 37,434 parameters.
+    pub const CONVNET: Self = Self {
+        name: "the convolutional network of 37,434 parameters",
+        network: || Ok(Network::mnist_convnet()),
+        batch: BATCH,
+    };
+    /// Two dense layers, 4,780 parameters: small enough to train on the simulated factored array.
+    pub const DENSE: Self = Self {
+        name: "a network of two dense layers, 4,780 parameters",
+        network: || {
+            Ok(Network::new(vec![
+                Box::new(Dense { inputs: 784, outputs: 6 }),
+                Box::new(Relu { size: 6 }),
+                Box::new(Dense { inputs: 6, outputs: 10 }),
+            ])?)
+        },
+        batch: 16,
+    };
+}
 
 /// How large an experiment is, and where its data are.
 #[derive(Debug, Clone)]

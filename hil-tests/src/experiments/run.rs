@@ -1,21 +1,25 @@
 //! One training run: a recipe, a seed, and what the network is worth at some steps.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use spu_driver::calibrate::{CalibrateOptions, calibrate};
+use spu_driver::invert::{InvertOptions, Quiet};
 use spu_driver::open;
 use spu_driver::rc::RcCalibrateOptions;
 use tngd::backend::{
-    BackendError, Cg, DigitalRelaxer, ExactLaw, Krylov, NaturalGradient, RcBoard, Woodbury,
+    Array, BackendError, Cg, DigitalInverter, DigitalRelaxer, Euler, ExactLaw, Kfac, KfacSettings,
+    Krylov, NaturalGradient, RcBoard, RlcBoard, Woodbury,
 };
 use tngd::data::{Examples, Mnist};
 use tngd::loss::Loss;
-use tngd::nn::{Network, NetworkModel};
+use tngd::nn::NetworkModel;
 use tngd::optim::{Descent, OptimError, Optimizer, Rule, Schedule, Settings, Tngd};
 use tngd::train::{Batches, Course, evaluate};
 
-use super::{BATCH, EXAMPLES};
+use super::{EXAMPLES, Task};
 
 /// What a network counts with whose loss is no number: guesses, of ten digits.
 const CHANCE: f64 = 0.1;
@@ -26,6 +30,16 @@ const CHANCE: f64 = 0.1;
 pub enum Source {
     /// Cells of a simulated board of this profile (a name, or the path of a file), as many as used.
     Board(String, usize),
+    /// The covariance of a simulated board of RLC cells of this profile, calibrated: the limit t = ∞.
+    Rlc(String),
+    /// The simulated factored array of this profile.
+    Array(String),
+    /// Kronecker factors inverted on a simulated board of RC cells of this profile: the limit t = ∞.
+    KfacBoard(String),
+    /// Digital: Kronecker factors inverted by the host.
+    Kfac,
+    /// Digital: an ideal array of N cells in time steps of τ/100.
+    Euler,
     /// Digital: the same with cells that are computed.
     Krylov(usize),
     /// Digital: an ideal array of N cells.
@@ -49,10 +63,26 @@ impl Source {
     pub fn open(&self, seed: u64) -> Result<Box<dyn NaturalGradient>> {
         Ok(match self {
             Self::Board(profile, cells) => {
-                let device = open(&format!("sim:profile={profile},seed={seed}"))?;
-                let board = RcBoard::calibrate(device, &RcCalibrateOptions::default())?;
-                Box::new(Krylov::new(Box::new(board), *cells)?)
+                Box::new(Krylov::new(Box::new(rc_board(profile, seed)?), *cells)?)
             }
+            Self::Rlc(profile) => {
+                let mut device = open(&uri(profile, seed))?;
+                // The day of the calibration, which nothing depends on.
+                let options = CalibrateOptions::at(1_700_000_000);
+                let measured = calibrate(device.as_mut(), &options, &Quiet)?.measured(0);
+                let measured = [(device.info().serial, measured.into())].into();
+                let options =
+                    InvertOptions { measured: Arc::new(measured), ..InvertOptions::default() };
+                let cells = device.info().cells;
+                Box::new(Krylov::new(Box::new(RlcBoard::new(device, &options)?), cells)?)
+            }
+            Self::Array(profile) => Box::new(Array::new(open(&uri(profile, seed))?)?),
+            Self::KfacBoard(profile) => {
+                let board = rc_board(profile, seed)?;
+                Box::new(Kfac::new(Box::new(board), KfacSettings::default())?)
+            }
+            Self::Kfac => Box::new(Kfac::new(Box::new(DigitalInverter), KfacSettings::default())?),
+            Self::Euler => Box::new(Euler::new(0.01)?),
             Self::Krylov(cells) => {
                 Box::new(Krylov::new(Box::new(DigitalRelaxer::new(*cells)), *cells)?)
             }
@@ -67,10 +97,19 @@ impl Source {
     /// What its figures were measured on.
     pub fn rung(&self) -> &'static str {
         match self {
-            Self::Board(..) => "sim",
+            Self::Board(..) | Self::Rlc(_) | Self::Array(_) | Self::KfacBoard(_) => "sim",
             _ => "digital",
         }
     }
+}
+
+/// A board whose parts are drawn from `seed`.
+fn uri(profile: &str, seed: u64) -> String {
+    format!("sim:profile={profile},seed={seed}")
+}
+
+fn rc_board(profile: &str, seed: u64) -> Result<RcBoard> {
+    Ok(RcBoard::calibrate(open(&uri(profile, seed))?, &RcCalibrateOptions::default())?)
 }
 
 /// What makes a step of a gradient.
@@ -136,9 +175,11 @@ impl Recipe {
     }
 }
 
-/// Images to train on and to judge by.
+/// Images to train on and to judge by, and what learns them.
 #[derive(Debug)]
 pub struct Data {
+    /// Network and batches.
+    pub task: Task,
     /// Trained on.
     pub train: Examples,
     /// Judged by.
@@ -152,7 +193,7 @@ impl Data {
     /// Files that are missing or damaged.
     pub fn validation(folder: &Path) -> Result<Self> {
         let (train, judged) = Mnist::read(folder)?.validation();
-        Ok(Self { train: train.split(EXAMPLES).0, judged })
+        Ok(Self { task: Task::CONVNET, train: train.split(EXAMPLES).0, judged })
     }
 
     /// The first `examples` training images, judged by the test set.
@@ -161,7 +202,13 @@ impl Data {
     /// Files that are missing or damaged.
     pub fn test(folder: &Path, examples: usize) -> Result<Self> {
         let Mnist { train, test } = Mnist::read(folder)?;
-        Ok(Self { train: train.split(examples).0, judged: test })
+        Ok(Self { task: Task::CONVNET, train: train.split(examples).0, judged: test })
+    }
+
+    /// The same images for another task.
+    #[must_use]
+    pub fn on(self, task: Task) -> Self {
+        Self { task, ..self }
     }
 }
 
@@ -205,16 +252,16 @@ impl Run {
     }
 }
 
-/// Trains [`Network::mnist_convnet`] from the seed's parameters, on the seed's order of batches, and looks at
+/// Trains the task's network from the seed's parameters, on the seed's order of batches, and looks at
 /// it after `looks` steps (ascending).
 ///
 /// # Errors
 /// What keeps it from running, divergence apart.
 pub fn train(recipe: &Recipe, data: &Data, seed: u64, looks: &[u64]) -> Result<Run> {
-    let model = NetworkModel::new(Network::mnist_convnet(), Loss::SoftmaxCrossEntropy);
+    let model = NetworkModel::new((data.task.network)()?, Loss::SoftmaxCrossEntropy);
     let mut theta = model.network.init(seed);
     let mut optimizer = recipe.open(theta.len(), seed)?;
-    let mut batches = Batches::new(&data.train, Course { batch: BATCH, seed })?;
+    let mut batches = Batches::new(&data.train, Course { batch: data.task.batch, seed })?;
     let (mut done, mut diverged, mut took) = (0, false, Duration::ZERO);
     let mut points = Vec::new();
     for &look in looks {

@@ -13,6 +13,11 @@ use crate::accuracy::work::Workers;
 /// Seeds of the trials: none of those that results are of.
 const SEEDS: std::ops::RangeInclusive<u64> = 101..=103;
 
+/// Decays of a horizon of a hundred steps, of rules without a natural gradient.
+pub const DECAYS: [f64; 2] = [0.0, 0.02];
+/// The same of TNGD.
+pub const NATURAL_DECAYS: [f64; 2] = [0.01, 0.03];
+
 /// A recipe that was tried.
 #[derive(Debug, Clone)]
 pub struct Trial {
@@ -28,8 +33,8 @@ pub struct Trial {
 pub type Grid = Vec<(Recipe, String)>;
 
 /// Rates and decays of a plain rule: 12 trials.
-pub fn plain(name: &str, rule: Rule, rates: [f64; 6]) -> Grid {
-    let all = rates.into_iter().flat_map(|rate| [(rate, 0.0), (rate, 0.02)]);
+pub fn plain(name: &str, rule: Rule, rates: [f64; 6], decays: [f64; 2]) -> Grid {
+    let all = rates.into_iter().flat_map(|rate| decays.map(|decay| (rate, decay)));
     let recipe = |(rate, decay)| {
         let (method, schedule) = (Method::Plain(rule), Schedule { rate, decay });
         (Recipe { name: name.into(), method, schedule }, format!("η {rate}, decay {decay}"))
@@ -38,11 +43,11 @@ pub fn plain(name: &str, rule: Rule, rates: [f64; 6]) -> Grid {
 }
 
 /// Rates, dampings and decays of TNGD with a warm start, at t = 1 τ: 12 trials.
-pub fn natural(name: &str, source: &Source) -> Grid {
+pub fn natural(name: &str, source: &Source, decays: [f64; 2]) -> Grid {
     let mut grid = Grid::new();
     for rate in [0.07, 0.1, 0.15] {
         for damping in [0.03, 0.06] {
-            for decay in [0.01, 0.03] {
+            for decay in decays {
                 grid.push(warm(name, source, rate, damping, decay));
             }
         }
@@ -57,11 +62,20 @@ pub fn warm(name: &str, source: &Source, rate: f64, damping: f64, decay: f64) ->
     (recipe, format!("η {rate}, λ {damping}, t 1 τ, decay {decay}"))
 }
 
-/// Rates and dampings of the exact natural gradient: 12 trials.
+/// Rates and dampings of the natural gradient in the limit t = ∞: 12 trials.
 pub fn equilibrium(name: &str, source: &Source) -> Grid {
+    limit(name, source, [0.1, 0.2, 0.4], [0.1, 0.3, 1.0, 3.0])
+}
+
+/// Rates and dampings of K-FAC: 12 trials.
+pub fn kronecker(name: &str, source: &Source) -> Grid {
+    limit(name, source, [0.01, 0.03, 0.06], [0.001, 0.003, 0.01, 0.03])
+}
+
+fn limit(name: &str, source: &Source, rates: [f64; 3], dampings: [f64; 4]) -> Grid {
     let mut grid = Grid::new();
-    for rate in [0.1, 0.2, 0.4] {
-        for damping in [0.1, 0.3, 1.0, 3.0] {
+    for rate in rates {
+        for damping in dampings {
             let settings = Settings {
                 damping: Damping::Constant(damping),
                 time: f64::INFINITY,
