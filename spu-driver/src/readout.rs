@@ -175,14 +175,18 @@ impl ReadOut {
         let unit = self.cell.white_variance(1.0, self.mean_sigma());
         let eye = Array2::eye(n);
         let mut inverse = start;
+        let positive = |matrix: &Array2<f64>| symmetric_eigen(matrix).0[0] > 0.0;
+        if !positive(&inverse) {
+            return Err(Unreadable::Inconsistent);
+        }
         for _ in 0..MAX_STEPS {
-            if symmetric_eigen(&inverse).0[0] <= 0.0 {
-                return Err(Unreadable::Inconsistent);
-            }
             let law = self.model.law(&solve(&inverse, &eye));
             let all = law.covariance(&self.sigma);
             let missing = (covariance - &all.slice(ndarray::s![..n, ..n])) / unit;
-            inverse += &missing;
+            // A whole step may leave the positive definite matrices where what is looked for is one.
+            let parts = [1.0, 0.5, 0.25, 0.125, 0.0625];
+            let next = parts.into_iter().map(|part| &inverse + &(&missing * part)).find(positive);
+            inverse = next.ok_or(Unreadable::Inconsistent)?;
             let left = frobenius(&missing) / frobenius(&inverse);
             if left < CONVERGED {
                 return Ok(inverse);

@@ -13,7 +13,7 @@ pub mod tune;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use tngd::nn::{Dense, Network, Relu};
+use tngd::nn::{Dense, Network, Tanh};
 
 /// Examples of a batch in every experiment on images.
 pub const BATCH: usize = 64;
@@ -48,7 +48,7 @@ impl Task {
         network: || {
             Ok(Network::new(vec![
                 Box::new(Dense { inputs: 784, outputs: 6 }),
-                Box::new(Relu { size: 6 }),
+                Box::new(Tanh { size: 6 }),
                 Box::new(Dense { inputs: 6, outputs: 10 }),
             ])?)
         },

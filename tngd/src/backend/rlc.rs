@@ -14,6 +14,9 @@ use spu_protocol::payload::info::BoardKind;
 
 use super::{BackendError, Capabilities, Inverse, Inverter, Relaxation, Relaxed, Relaxer};
 
+/// Times as many samples are taken once more where the first ones gave a covariance that no board can have.
+const MORE: u64 = 8;
+
 /// An RLC board. Its voltages have the mean 0, so there is nothing that relaxes to a solution: what it
 /// holds is the inverse of its matrix, as the covariance of its noise at rest. That is read as by `spu
 /// invert` (plan, settle, sample, correct by the calibration, check both halves against each other), and the
@@ -103,11 +106,21 @@ impl RlcBoard {
         seed: u64,
     ) -> Result<(BlockInversion, Relaxed), BackendError> {
         let start = Instant::now();
-        let options = InvertOptions { seed, ..self.options.clone() };
-        let mut boards = Boards::new(&mut self.devices, options);
-        let result = invert_blocks(&mut boards, a, &Quiet).map_err(|error| {
-            BackendError::Device { label: self.board_label(), source: cause(error) }
-        })?;
+        let mut options = InvertOptions { seed, ..self.options.clone() };
+        let most = self.options.budget.effective.map(|samples| samples * MORE);
+        let result = loop {
+            let mut boards = Boards::new(&mut self.devices, options.clone());
+            match invert_blocks(&mut boards, a, &Quiet) {
+                Ok(result) => break result,
+                Err(error) if is_scatter(&error) && options.budget.effective < most => {
+                    options.budget.effective = most;
+                }
+                Err(error) => {
+                    let source = cause(error);
+                    return Err(BackendError::Device { label: self.board_label(), source });
+                }
+            }
+        };
         self.ticks += result.ticks.0;
         self.reads += result.leaves.len() as u64;
         let Phases { encode, program, acquire, transfer, decode } = result.phases;
@@ -120,6 +133,16 @@ impl RlcBoard {
         };
         Ok((result, spent))
     }
+}
+
+/// A covariance that no board can have: too few samples, at the edge of what the cells hold.
+fn is_scatter(error: &BlockError) -> bool {
+    let (BlockError::Operation(error) | BlockError::Leaf { source: Trouble::Operation(error), .. }) =
+        error
+    else {
+        return false;
+    };
+    matches!(error, OperationError::Inconsistent)
 }
 
 /// What the device said, where it did.
