@@ -9,7 +9,8 @@ use tngd::optim::Rule;
 use super::page::{CLASSES, Page, accuracies, averaged, marked, mean_and_spread, table};
 use super::run::{Data, Method, Point, Recipe, Run, Source, train};
 use super::tune::{
-    DECAYS, Grid, NATURAL_DECAYS, Trial, equilibrium, kronecker, listed, natural, plain, tune,
+    DECAYS, Grid, NATURAL_DECAYS, Trial, covariance, equilibrium, kronecker, listed, natural,
+    plain, tune,
 };
 use super::{EXAMPLES, Scope, Task};
 
@@ -71,7 +72,7 @@ fn limits() -> [Family; 3] {
             vec![("NGD, woodbury", Source::Woodbury)],
         ),
         Family::new(
-            equilibrium("TNGD at t = ∞, krylov", &Source::Krylov(8)),
+            covariance("TNGD at t = ∞, krylov", &Source::Krylov(8)),
             vec![
                 ("TNGD at t = ∞, RLC board", Source::Rlc("rev-b".into())),
                 ("TNGD at t = ∞, krylov", Source::Krylov(8)),

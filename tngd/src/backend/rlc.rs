@@ -116,7 +116,7 @@ impl RlcBoard {
                     options.budget.effective = most;
                 }
                 Err(error) => {
-                    let source = cause(error);
+                    let source = if is_scatter(&error) { edge(a, &error) } else { cause(error) };
                     return Err(BackendError::Device { label: self.board_label(), source });
                 }
             }
@@ -143,6 +143,15 @@ fn is_scatter(error: &BlockError) -> bool {
         return false;
     };
     matches!(error, OperationError::Inconsistent)
+}
+
+/// Says what to do about it.
+fn edge(a: &SpdMatrix, error: &BlockError) -> Box<dyn std::error::Error + Send + Sync> {
+    format!(
+        "the matrix's condition number, {:.0}, is at the edge of what these cells hold: raise the damping, or          take more samples; where that does not help: {error}",
+        a.condition()
+    )
+    .into()
 }
 
 /// What the device said, where it did.
