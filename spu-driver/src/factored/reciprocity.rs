@@ -50,7 +50,9 @@ impl Factored {
 
 fn direction(mut values: Vec<f64>) -> Option<Vec<f64>> {
     let size = norm(&values);
-    values.iter_mut().for_each(|x| *x /= size);
+    for x in &mut values {
+        *x /= size;
+    }
     (size > 0.0).then_some(values)
 }
 
