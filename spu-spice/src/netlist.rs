@@ -405,8 +405,10 @@ impl Circuit {
                 );
             }
         }
-        deck.gap();
-        deck.note(format_args!("Couplings"));
+        if self.cells() > 1 {
+            deck.gap();
+            deck.note(format_args!("Couplings"));
+        }
         for (pair, (i, j)) in self.pairs().enumerate() {
             let code = codes.coupling_codes[pair];
             let bits = profile.coupling_bits();
