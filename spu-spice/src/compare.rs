@@ -1,6 +1,6 @@
 //! ngspice and the simulator, side by side.
 
-use nalgebra::{DMatrix, SMatrix};
+use nalgebra::{Complex, DMatrix, SMatrix};
 use spu_protocol::code::{CouplingCode, DacCode, GainCode};
 use spu_sim::analog::BankCodes;
 use spu_sim::converters::{Converters as _, Kept};
@@ -30,8 +30,10 @@ pub struct Resonance {
     pub ngspice: Vec<Mode>,
     /// By the decay of the simulated board after a pulse.
     pub simulator: Vec<Mode>,
-    /// Frequency at which ngspice's impedance of the driven cell is largest, in hertz.
-    pub peak: f64,
+    /// Of ngspice's impedance of the driven cell by its curve alone: where it is largest, and that frequency
+    /// over the width at −3 dB. Of one cell, that is its mode; what lies between it and the converter moves this
+    /// less than a fit.
+    pub curve: Mode,
 }
 
 impl Resonance {
@@ -98,9 +100,30 @@ pub fn resonance(circuit: &Circuit, coupled: usize) -> Result<Resonance, SpiceEr
         );
         return Err(SpiceError::Output { why });
     }
-    let largest = spectrum.iter().max_by(|a, b| a.1.norm().total_cmp(&b.1.norm()));
-    let peak = largest.map_or(f64::NAN, |(hertz, _)| *hertz);
-    Ok(Resonance { ngspice, simulator, peak })
+    let curve = curve(&spectrum).ok_or_else(|| SpiceError::Output {
+        why: "the impedance has no peak with both its sides".into(),
+    })?;
+    Ok(Resonance { ngspice, simulator, curve })
+}
+
+/// Peak of |Z|², by the parabola through its largest three points, and its width at half its height.
+fn curve(spectrum: &[(f64, Complex<f64>)]) -> Option<Mode> {
+    let power: Vec<_> = spectrum.iter().map(|(_, z)| z.norm_sqr()).collect();
+    let top: usize = (0..power.len()).max_by(|a, b| power[*a].total_cmp(&power[*b]))?;
+    let (below, at) = (*power.get(top.checked_sub(1)?)?, power[top]);
+    let above = *power.get(top + 1)?;
+    let offset = 0.5 * (below - above) / (below - 2.0 * at + above);
+    let step = spectrum[top + 1].0 - spectrum[top].0;
+    let hertz = spectrum[top].0 + offset * step;
+    let half = 0.5 * (at - 0.25 * (below - above) * offset);
+    let crossing = |outer: usize, inner: usize| {
+        let part = (half - power[outer]) / (power[inner] - power[outer]);
+        spectrum[outer].0 + part * (spectrum[inner].0 - spectrum[outer].0)
+    };
+    let left = (0..top).rev().find(|k| power[*k] < half)?;
+    let right = (top..power.len()).find(|k| power[*k] < half)?;
+    let width = crossing(right, right - 1) - crossing(left, left + 1);
+    Some(Mode { hertz, q: hertz / width })
 }
 
 /// Cell voltages after a tick.
@@ -200,7 +223,7 @@ pub struct Stationary {
 }
 
 /// Bound of [`Stationary::z`], for records worth at least [`EFFECTIVE`] independent samples: false alarms below
-/// 1e-6. A variance of N independent samples follows χ²_N / N; Chernoff's bound for 8 standard deviations,
+/// 1e-6. A variance of N independent samples follows χ² over N; Chernoff's bound for 8 standard deviations,
 /// at N = 100 from the mean, is exp(−N/2 (r − 1 − ln r)) with r = 1 + 8 √(2/N), 7e-9 on the upper side and less
 /// on the lower; a covariance is half the difference of two variances, (x ± y)/√2. There are 36 elements.
 pub const Z_BOUND: f64 = 8.0;
@@ -278,9 +301,9 @@ fn simulated(circuit: &Circuit, codes: &[DacRow]) -> Covariance {
 /// What an imperfection moves, relative to the board without it.
 #[derive(Debug, Clone, Copy)]
 pub struct Effect {
-    /// Frequency of a lone cell.
+    /// Frequency at which the impedance of a lone cell is largest.
     pub hertz: f64,
-    /// Its quality.
+    /// Its quality, by the width at −3 dB.
     pub q: f64,
     /// Relative Frobenius distance of the covariances of the same noise codes.
     pub covariance: f64,
@@ -304,7 +327,7 @@ pub fn effects(
     let mut one = circuit.clone();
     one.codes = lone(&[self_code], 0);
     let measure = |what: Imperfections| -> Result<_, SpiceError> {
-        let mode = resonance(&one.clone().with(what), 1)?.ngspice[0];
+        let mode = resonance(&one.clone().with(what), 1)?.curve;
         let samples = sampled(&circuit.clone().with(what), &codes, STEPS)?;
         Ok((mode, covariance(&samples)))
     };

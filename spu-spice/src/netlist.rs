@@ -229,17 +229,17 @@ impl Circuit {
         }
         match self.profile.kind {
             Kind::Rlc => {
-                self.bank(deck, "self_bank", "capacitor", self.profile.self_bits());
+                Self::bank(deck, "self_bank", "capacitor", self.profile.self_bits());
                 if self.differential() {
                     self.crossing_bank(deck);
                 } else {
-                    self.bank(deck, "coupling_bank", "capacitor", self.profile.coupling_bits());
+                    Self::bank(deck, "coupling_bank", "capacitor", self.profile.coupling_bits());
                 }
             }
             Kind::Rc | Kind::Factored => {
-                self.bank(deck, "self_bank", "resistor", self.profile.self_bits());
-                self.bank(deck, "coupling_bank", "resistor", self.profile.coupling_bits());
-                self.bank(deck, "storage_bank", "capacitor", self.profile.storage_bits());
+                Self::bank(deck, "self_bank", "resistor", self.profile.self_bits());
+                Self::bank(deck, "coupling_bank", "resistor", self.profile.coupling_bits());
+                Self::bank(deck, "storage_bank", "capacitor", self.profile.storage_bits());
             }
         }
         self.cell(deck);
@@ -247,7 +247,7 @@ impl Circuit {
     }
 
     /// A bank between two nodes: element k is switched by bit k of the code.
-    fn bank(&self, deck: &mut Deck, name: &str, element: &str, bits: u8) {
+    fn bank(deck: &mut Deck, name: &str, element: &str, bits: u8) {
         deck.note(format_args!("A bank of {bits} switched {element}s between a and b."));
         deck.line(format_args!(".subckt {name} a b{}", parameters(bits)));
         for bit in 0..bits {
@@ -510,19 +510,20 @@ impl Circuit {
         let mut deck = Deck::default();
         let period = self.profile.sample_period_s();
         let text = |row: &DacRow| {
-            row[..self.cells()].iter().map(|code| format!(" {}", code.0)).collect::<String>()
+            let codes: Vec<_> = row[..self.cells()].iter().map(|code| code.0.to_string()).collect();
+            codes.join(" ")
         };
         let mut before = DacRow::default();
         for (tick, row) in codes.iter().enumerate() {
             let time = tick as f64 * period;
-            deck.line(format_args!("{time:.15e}{}", text(&before)));
-            deck.line(format_args!("{:.15e}{}", time + EDGE_SECOND, text(row)));
+            deck.line(format_args!("{time:.15e} {}", text(&before)));
+            deck.line(format_args!("{:.15e} {}", time + EDGE_SECOND, text(row)));
             before = *row;
         }
         // The last codes are held: at its last point a source ends.
         for beyond in 1..3 {
             let time = (codes.len() + beyond) as f64 * period;
-            deck.line(format_args!("{time:.15e}{}", text(&before)));
+            deck.line(format_args!("{time:.15e} {}", text(&before)));
         }
         deck.text
     }
@@ -604,7 +605,7 @@ fn closed(code: CouplingCode, bit: usize) -> bool {
 
 /// Parameters of a bank: which switches are closed, values of the elements.
 fn parameters(bits: u8) -> String {
-    (0..bits).map(|bit| format!(" b{bit}=0 e{bit}=1")).collect()
+    (0..bits).fold(String::new(), |text, bit| text + &format!(" b{bit}=0 e{bit}=1"))
 }
 
 const _: () = assert!(LANES == 8, "nodes are named by one digit");

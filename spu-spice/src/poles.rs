@@ -40,7 +40,7 @@ pub(crate) fn of_impedance(spectrum: &[(f64, Complex<f64>)], order: usize) -> Op
         } else {
             -z / largest * s.powu((column - order) as u32)
         };
-        if row % 2 == 0 { value.re } else { value.im }
+        if row.is_multiple_of(2) { value.re } else { value.im }
     };
     let rows = 2 * spectrum.len();
     let matrix = DMatrix::from_fn(rows, 2 * order, term);
@@ -64,7 +64,7 @@ fn least_squares(mut matrix: DMatrix<f64>, right: &DVector<f64>) -> Option<DVect
     Some(solution)
 }
 
-/// Roots of z^n + c_{n−1} z^{n−1} + … + c_0, the eigenvalues of its companion matrix.
+/// Roots of `z^n + c[n−1] z^(n−1) + … + c[0]`, the eigenvalues of its companion matrix.
 fn roots(coefficients: &[f64]) -> Vec<Complex<f64>> {
     let n = coefficients.len();
     let companion = DMatrix::from_fn(n, n, |i, j| {

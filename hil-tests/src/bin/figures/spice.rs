@@ -43,16 +43,16 @@ pub(crate) fn resonance() -> Result<Figure> {
 /// Largest difference of a sample over full scale, over boards of three kinds.
 pub(crate) fn step(quick: bool) -> Result<Figure> {
     let version = ngspice::version()?;
-    let (mut value, mut detail) = (0.0_f64, version);
+    let (mut value, mut boards) = (0.0_f64, Vec::new());
     for (name, ticks) in [("rev-a", 1000), ("rev-b", 300), ("rc-8", 300)] {
         let circuit = board(name)?;
         let ticks = if quick { ticks / 5 } else { ticks };
         let codes = codes::steps(&circuit.profile, 5, ticks);
         let samples = compare::samples(&circuit, &codes, STEPS)?;
         value = value.max(samples.error());
-        detail += &format!("; {name} {:.1e} in {ticks} ticks", samples.error());
+        boards.push(format!("{name} {:.1e} in {ticks} ticks", samples.error()));
     }
-    Ok(Figure { value, detail })
+    Ok(Figure { value, detail: format!("{version}; {}", boards.join(", ")) })
 }
 
 /// Largest z of the elements of a covariance.
