@@ -5,6 +5,7 @@ mod figures;
 mod firmware;
 mod gateware;
 mod guest;
+mod netlist;
 mod panics;
 mod process;
 mod readme;
@@ -29,6 +30,8 @@ enum Task {
     Regs(regs::Args),
     /// Check the gateware: lint and test benches (needs Verilator and Icarus Verilog)
     Gateware(gateware::Args),
+    /// Write the analog board as a SPICE netlist, from its profile
+    Netlist(netlist::Args),
     /// Build the firmware images, and report how much of the microcontrollers they fill
     Firmware(firmware::Arguments),
     /// Test the USB and serial links in a virtual machine (needs QEMU)
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
         Task::Gateware(args) => gateware::run(&args),
+        Task::Netlist(args) => netlist::run(&args),
         Task::Firmware(args) => firmware::run(&args),
         Task::Guest(args) => guest::run(&args),
         Task::Data(args) => data::run(&args),

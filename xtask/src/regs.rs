@@ -90,7 +90,7 @@ fn scratch(folder: &Path, file: &str) -> PathBuf {
 
 /// Number of the first line that differs, from 1. Line endings do not count, since a checkout may
 /// have changed them.
-fn first_difference(old: &str, new: &str) -> Option<usize> {
+pub(crate) fn first_difference(old: &str, new: &str) -> Option<usize> {
     let (mut old, mut new) = (old.lines(), new.lines());
     let mut line = 1;
     loop {

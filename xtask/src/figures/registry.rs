@@ -48,7 +48,8 @@ pub(super) struct Figure {
     pub(super) unit: &'static str,
     /// What the value is to be.
     pub(super) goal: Goal,
-    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl` or `board`; `digital`: no board;
+    /// What it is measured on: `sim` in process, `served`, `guest`, `qemu`, `rtl`, `spice` (ngspice
+    /// beside the simulator) or `board`; `digital`: no board;
     /// `image`: nothing ran;
     /// `model`: boot code over a model of flash memory.
     pub(super) rung: &'static str,
@@ -74,7 +75,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 50] = [
+pub(super) const FIGURES: [Figure; 53] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -132,6 +133,13 @@ pub(super) const FIGURES: [Figure; 50] = [
     // gradient from 8e2 to 3e3 (quick: to 1.6e3).
     training("tngd.exponent", "1", Goal::AtMost(1.1), "sim"),
     training("ngd.exponent", "1", Goal::AtLeast(2.5), "digital"),
+    // ngspice against the simulated board, its netlist made of the same parts: largest relative difference of
+    // a mode's frequency; largest difference of a sample over full scale; largest distance of an element of the
+    // covariance from the simulator's, in standard deviations of a record (false alarms below 1e-6 at 8).
+    // Skipped without ngspice.
+    spice("spice.resonance_error", "1", Goal::AtMost(1e-3)),
+    spice("spice.step_error", "1", Goal::AtMost(1e-3)),
+    spice("spice.covariance_z", "sigma", Goal::AtMost(8.0)),
     // Random schedules of calls and faults without a violation (quick: 10,000 of them).
     Figure {
         name: "faults.schedules",
@@ -192,6 +200,10 @@ const fn size(name: &'static str, most: f64) -> Figure {
 
 const fn accuracy(name: &'static str, unit: &'static str, goal: Goal) -> Figure {
     Figure { name, unit, goal, rung: "sim" }
+}
+
+const fn spice(name: &'static str, unit: &'static str, goal: Goal) -> Figure {
+    Figure { name, unit, goal, rung: "spice" }
 }
 
 const fn training(

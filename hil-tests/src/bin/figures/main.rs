@@ -10,6 +10,7 @@ mod link;
 mod qemu;
 mod raw;
 mod speed;
+mod spice;
 mod training;
 
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ fn main() -> anyhow::Result<()> {
         "accuracy.any_spd" => calibrated::any(quick)?,
         "accuracy.256" => calibrated::large(quick)?,
         "thermox.speedup" => calibrated::against_thermox(quick)?,
+        "spice.resonance_error" => spice::resonance()?,
+        "spice.step_error" => spice::step(quick)?,
+        "spice.covariance_z" => spice::covariance(quick)?,
         "faults.schedules" => faults::schedules(quick)?,
         "unplug.wrong" => faults::unplug(quick)?,
         "flash.power_cuts" | "flash.bricked" => power_cuts(&name),
