@@ -53,7 +53,7 @@ fn words_go_to_their_page_and_place_and_come_back() {
         let fpga = bench.fpga();
         assert_eq!(fpga.bulk.len(), words.len(), "nothing else is written");
         for (word, place) in words.iter().zip(first..) {
-            let page = (Region::J as u32) << bulk_page::REGION_SHIFT | place / PAGE;
+            let page = ((Region::J as u32) << bulk_page::REGION_SHIFT) | (place / PAGE);
             let within = 4 * (place % PAGE) as u16;
             assert_eq!(fpga.bulk.get(&(page, within)), Some(word), "{first} {count} {place}");
         }

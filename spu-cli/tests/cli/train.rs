@@ -183,6 +183,10 @@ fn a_resumed_run_ends_with_the_same_bits() {
     assert!(fails(&arguments(data.path(), &other), 3).contains("damaged"));
 }
 
+fn of(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
 #[test]
 fn the_factored_array_is_a_device() {
     let data = digits();
@@ -190,9 +194,6 @@ fn the_factored_array_is_a_device() {
         let array = ["--backend", "array", "--device", device, "--batch", batch, "--steps", "2"];
         arguments(data.path(), &array).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    fn of(words: &[String]) -> Vec<&str> {
-        words.iter().map(String::as_str).collect()
-    }
     let tolerant = with("sim:profile=rc-factored,seed=2", "4");
     let answer = json(&of(&tolerant), 0);
     assert_eq!((answer["is_device"].as_bool(), answer["steps"].as_u64()), (Some(true), Some(2)));
