@@ -1,5 +1,6 @@
 //! Code generation, checks and figures: `cargo xtask --help`.
 
+mod board;
 mod data;
 mod figures;
 mod firmware;
@@ -28,6 +29,8 @@ struct Cli {
 enum Task {
     /// Write what is generated from the register map (needs Python 3)
     Regs(regs::Args),
+    /// Write bills of materials, pin table and budgets of the board's hardware
+    Board(board::Args),
     /// Check the gateware: lint and test benches (needs Verilator and Icarus Verilog)
     Gateware(gateware::Args),
     /// Write the analog board as a SPICE netlist, from its profile
@@ -57,6 +60,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
+        Task::Board(args) => board::run(&args),
         Task::Gateware(args) => gateware::run(&args),
         Task::Netlist(args) => netlist::run(&args),
         Task::Firmware(args) => firmware::run(&args),
