@@ -11,6 +11,7 @@ mod panics;
 mod process;
 mod readme;
 mod regs;
+mod schematic;
 mod soak;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,12 @@ enum Task {
     Regs(regs::Args),
     /// Write bills of materials, pin table and budgets of the board's hardware
     Board(board::Args),
+    /// Draw the board's schematics, as SVG and PDF in .cache/schematic (needs Python 3.11)
+    Schematic {
+        /// Profile whose values are written
+        #[arg(long, default_value = "rev-a")]
+        profile: String,
+    },
     /// Check the gateware: lint and test benches (needs Verilator and Icarus Verilog)
     Gateware(gateware::Args),
     /// Write the analog board as a SPICE netlist, from its profile
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Regs(args) => regs::run(&args),
         Task::Board(args) => board::run(&args),
+        Task::Schematic { profile } => schematic::run(&profile),
         Task::Gateware(args) => gateware::run(&args),
         Task::Netlist(args) => netlist::run(&args),
         Task::Firmware(args) => firmware::run(&args),

@@ -103,7 +103,10 @@ pub(crate) fn first_difference(old: &str, new: &str) -> Option<usize> {
 }
 
 /// Python of a virtual environment, in the cache under `name`, with the pinned packages.
-fn environment(requirements: &Path, name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// Where Python, `venv` or a package cannot be had.
+pub(crate) fn environment(requirements: &Path, name: &str) -> Result<PathBuf> {
     let wanted = fs::read_to_string(requirements)
         .with_context(|| format!("reading {}", requirements.display()))?;
     let folder = cache(name)?;
