@@ -12,7 +12,8 @@ use super::profile::Profile;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Part {
-    part: String,
+    #[serde(rename = "part")]
+    number: String,
     maker: String,
     #[serde(default)]
     value: String,
@@ -94,9 +95,9 @@ pub(super) fn lines(parts: &[Part], profile: &Profile) -> Result<Vec<Line>> {
                 values
             }
         };
-        let number = |value: &str| match part.bits {
-            None => part.part.clone(),
-            Some(_) => numbered(&part.part, value, profile.differential()),
+        let number_of = |value: &str| match part.bits {
+            None => part.number.clone(),
+            Some(_) => numbered(&part.number, value, profile.differential()),
         };
         let first = lines.len();
         for owner in owners(part.each, profile) {
@@ -106,7 +107,7 @@ pub(super) fn lines(parts: &[Part], profile: &Profile) -> Result<Vec<Line>> {
                     Some(line) => line.refs.push(reference),
                     None => lines.push(Line {
                         refs: vec![reference],
-                        part: number(value),
+                        part: number_of(value),
                         maker: part.maker.clone(),
                         value: value.clone(),
                         purpose: part.purpose.clone(),
@@ -150,11 +151,11 @@ fn designator(part: &Part, owner: &Owner, index: usize, each: usize) -> Result<S
     let digits = part.refs.trim_start_matches(|letter: char| letter.is_ascii_uppercase());
     let letter = &part.refs[..part.refs.len() - digits.len()];
     let number: usize =
-        digits.parse().with_context(|| format!("{}: refs {}", part.part, part.refs))?;
+        digits.parse().with_context(|| format!("{}: refs {}", part.number, part.refs))?;
     Ok(match owner {
         Owner::Place(place) => format!("{letter}{}", number + *place as usize * each + index),
         Owner::Prefix(prefix) => {
-            ensure!(number + index < 100, "{}: more designators than two digits", part.part);
+            ensure!(number + index < 100, "{}: more designators than two digits", part.number);
             format!("{letter}{prefix}{:02}", number + index)
         }
     })

@@ -49,13 +49,13 @@ fn balls(constraints: &str) -> HashMap<String, (String, String)> {
         let mut words = line.trim_end_matches(';').split('"');
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("LOCATE COMP "), Some(port), Some(" SITE "), Some(ball)) => {
-                balls.entry(port.to_owned()).or_default().0 = ball.to_owned();
+                ball.clone_into(&mut balls.entry(port.to_owned()).or_default().0);
             }
             (Some("IOBUF PORT "), Some(port), Some(rest), _) => {
                 let standard =
                     rest.split_whitespace().find_map(|word| word.strip_prefix("IO_TYPE="));
-                balls.entry(port.to_owned()).or_default().1 =
-                    standard.unwrap_or_default().to_owned();
+                let entry = balls.entry(port.to_owned()).or_default();
+                standard.unwrap_or_default().clone_into(&mut entry.1);
             }
             _ => {}
         }
