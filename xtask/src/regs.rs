@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let python = environment(&source.join("requirements-html.txt"), "regs-html-python")?;
         output(
             Command::new(&python)
-                .args(["-m", "peakrdl", "html"])
+                .args(["-m", "peakrdl", "html", "--title", "spu registers"])
                 .arg(source.join("spu.rdl"))
                 .arg("-o")
                 .arg(&pages),
