@@ -3,10 +3,10 @@
 // The samples of a tick come one cell a clock and are then held in a ring that turns once in 8
 // clocks: in turn l, multiplier d forms the product of cells l and l + d (mod 8) for d = 0 to 4,
 // which covers every pair (of distance 4 twice). A product is at most 2^30, so 64 bits hold 2^32 of
-// them, and 48 bits as many codes. 12 clocks from a tick's last sample to the last accumulator.
+// them, and 48 bits as many codes. 11 clocks from a tick's last sample to the last accumulator.
 //
 // `clear` acts at once: the next tick starts the accumulators. Bus: 64-bit values in two words, low
-// word at even indices, on `rdata` two clocks after `sum_re` or `product_re`. Accumulators have
+// word at even indices, on `rdata` four clocks after `sum_re` or `product_re`. Accumulators have
 // one read port: words read while ticks are on their way are not to be used.
 `default_nettype none
 
@@ -22,10 +22,10 @@ module spu_moments #(
     input  wire signed [15:0] code,
     input  wire [3:0] sum_index,
     input  wire sum_re,
-    output wire [31:0] sum_rdata,
+    output reg  [31:0] sum_rdata,
     input  wire [6:0] product_index,
     input  wire product_re,
-    output wire [31:0] product_rdata
+    output reg  [31:0] product_rdata
 );
     // --- Ring -------------------------------------------------------------------------------
 
@@ -48,6 +48,17 @@ module spu_moments #(
 
     // --- Addressed by the bus ---------------------------------------------------------------
 
+    // The access in the clock after.
+    reg bus_re, bus_product;
+    reg [3:0] bus_sum;
+    reg [6:0] bus_index;
+    always @(posedge clk) begin
+        bus_re <= sum_re || product_re;
+        bus_product <= product_re;
+        bus_sum <= sum_index;
+        bus_index <= product_index;
+    end
+
     // Cells i <= j of a product, by the order of the register map.
     reg [2:0] first, second;
     reg [5:0] passed;
@@ -56,11 +67,11 @@ module spu_moments #(
         first = 3'd0;
         passed = 6'd0;
         for (i = 1; i < CELLS; i = i + 1)
-            if (product_index[6:1] >= row(i)) begin
+            if (bus_index[6:1] >= row(i)) begin
                 first = i[2:0];
                 passed = row(i);
             end
-        second = first + (product_index[3:1] - passed[2:0]);
+        second = first + (bus_index[3:1] - passed[2:0]);
     end
     // Products before those of a row.
     function [5:0] row(input integer index);
@@ -79,24 +90,26 @@ module spu_moments #(
     reg high_word;
     reg [2:0] asked_lane, asked_distance;
     always @(posedge clk)
-        if (sum_re || product_re) begin
-            high_word <= product_re ? product_index[0] : sum_index[0];
-            asked_lane <= product_re ? product_lane : sum_index[3:1];
+        if (bus_re) begin
+            high_word <= bus_product ? bus_index[0] : bus_sum[0];
+            asked_lane <= bus_product ? product_lane : bus_sum[3:1];
             asked_distance <= distance;
         end
 
     // --- Accumulators -----------------------------------------------------------------------
 
     reg fresh;
-    // 1: product and old value; 2: sum written.
-    reg adding;
-    reg [2:0] add_lane;
-    wire [2:0] read_lane = turning ? lane : asked_lane;
+    // 1: product; 2: old value, and the product has left the multiplier; 3: sum written.
+    reg multiplied, adding;
+    reg [2:0] multiplied_lane, add_lane;
+    wire [2:0] read_lane = multiplied ? multiplied_lane : asked_lane;
     always @(posedge clk) begin
-        adding <= turning && !reset;
-        add_lane <= lane;
+        multiplied <= turning && !reset;
+        multiplied_lane <= lane;
+        adding <= multiplied && !reset;
+        add_lane <= multiplied_lane;
         if (clear) fresh <= 1'b1;
-        else if (turning && lane == 3'd7) fresh <= 1'b0;
+        else if (multiplied && multiplied_lane == 3'd7) fresh <= 1'b0;
     end
 
     wire signed [15:0] near = ring[15:0];
@@ -106,13 +119,14 @@ module spu_moments #(
         for (d = 0; d < 5; d = d + 1) begin : multiplier
             reg signed [63:0] totals [0:7];
             reg signed [63:0] total;
-            reg signed [31:0] product;
+            reg signed [31:0] product, product_late;
             wire signed [15:0] far = ring[16*d +: 16];
             wire signed [63:0] old = fresh ? 64'sd0 : totals[read_lane];
             always @(posedge clk) begin
                 product <= near * far;
+                product_late <= product;
                 total <= old;
-                if (adding) totals[add_lane] <= total + {{32{product[31]}}, product};
+                if (adding) totals[add_lane] <= total + {{32{product_late[31]}}, product_late};
             end
             assign product_words[32*d +: 32] = high_word ? total[63:32] : total[31:0];
         end
@@ -120,15 +134,15 @@ module spu_moments #(
 
     reg signed [47:0] sums [0:7];
     reg signed [47:0] sum;
-    reg signed [15:0] added;
+    reg signed [15:0] added, added_late;
     always @(posedge clk) begin
         sum <= fresh ? 48'sd0 : sums[read_lane];
         added <= near;
-        if (adding) sums[add_lane] <= sum + {{32{added[15]}}, added};
+        added_late <= added;
+        if (adding) sums[add_lane] <= sum + {{32{added_late[15]}}, added_late};
+        sum_rdata <= high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
+        product_rdata <= product_words[32*asked_distance +: 32];
     end
-
-    assign sum_rdata = high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
-    assign product_rdata = product_words[32*asked_distance +: 32];
 endmodule
 
 `default_nettype wire

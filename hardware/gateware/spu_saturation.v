@@ -1,6 +1,6 @@
 // Saturation counters: kept samples at full scale, one counter a cell, each stops at 2^32 - 1.
 //
-// One sample a clock, counted in the clock after `valid`. `clear` acts at once: the next sample of
+// One sample a clock, counted in the second clock after `valid`. `clear` acts at once: the next sample of
 // each cell starts its counter. Bus: the value is on `rdata` in the clock after `re`.
 `default_nettype none
 
@@ -18,10 +18,16 @@ module spu_saturation (
     reg [31:0] counts [0:7];
     // Nothing was counted since the last clear.
     reg fresh;
-    wire [31:0] old = fresh ? 32'd0 : counts[cell_index];
-    wire [31:0] grown = old + {31'd0, full && old != 32'hFFFF_FFFF};
+    reg [31:0] old;
+    reg [2:0] old_cell;
+    reg counting, counting_full;
+    wire [31:0] grown = old + {31'd0, counting_full && old != 32'hFFFF_FFFF};
     always @(posedge clk) begin
-        if (valid) counts[cell_index] <= grown;
+        old <= fresh ? 32'd0 : counts[cell_index];
+        old_cell <= cell_index;
+        counting <= valid;
+        counting_full <= full;
+        if (counting) counts[old_cell] <= grown;
         if (clear) fresh <= 1'b1;
         else if (valid && last) fresh <= 1'b0;
         if (re) rdata <= fresh ? 32'd0 : counts[index];
