@@ -6,7 +6,7 @@
 // its tick was begun; `room`, three clocks later: there is one. A place is free again when the frame's
 // last octet was taken. The memory is addressed by frames of whole 16-bit words.
 //
-// Reading looks ahead: `octet` is the octet at the look-ahead (0 where no whole frame is left), three
+// Reading looks ahead: `octet` is the octet at the look-ahead (0 where no whole frame is left), four
 // clocks after `read_begin` or `read_next`. `read_next` says that `octet` was used in this clock and
 // moves on. `read_taken` says that the octet used before the last one has left the FPGA;
 // `read_begin` goes back to the first that has not.
@@ -99,14 +99,26 @@ module spu_capture #(
 
     // --- Memory -----------------------------------------------------------------------------
 
-    reg [15:0] memory [0:(1 << ADDRESS) - 1];
-    reg [15:0] word_out;
-    reg odd, there, there_shown;
+    // In halves, each with a register behind it: block RAM takes most of a clock to answer.
+    localparam integer HALF = ADDRESS - 1;
+    reg [15:0] lower [0:(1 << HALF) - 1];
+    reg [15:0] upper [0:(1 << HALF) - 1];
+    reg [15:0] lower_out, upper_out, lower_late, upper_late;
+    reg in_upper, in_upper_late, odd, odd_late, there, there_late, there_shown;
+    wire [15:0] word_out = in_upper_late ? upper_late : lower_late;
     always @(posedge clk) begin
-        if (write) memory[write_at] <= packed_word;
-        word_out <= memory[look_at];
-        octet <= !there ? 8'd0 : odd ? word_out[7:0] : word_out[15:8];
-        there_shown <= there;
+        if (write && !write_at[HALF]) lower[write_at[HALF-1:0]] <= packed_word;
+        if (write && write_at[HALF]) upper[write_at[HALF-1:0]] <= packed_word;
+        lower_out <= lower[look_at[HALF-1:0]];
+        upper_out <= upper[look_at[HALF-1:0]];
+        in_upper <= look_at[HALF];
+        lower_late <= lower_out;
+        upper_late <= upper_out;
+        in_upper_late <= in_upper;
+        odd_late <= odd;
+        there_late <= there;
+        octet <= !there_late ? 8'd0 : odd_late ? word_out[7:0] : word_out[15:8];
+        there_shown <= there_late;
     end
 
     // --- Frames -----------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 // The samples of a tick come one cell a clock and are then held in a ring that turns once in 8
 // clocks: in turn l, multiplier d forms the product of cells l and l + d (mod 8) for d = 0 to 4,
 // which covers every pair (of distance 4 twice). A product is at most 2^30, so 64 bits hold 2^32 of
-// them, and 48 bits as many codes. 11 clocks from a tick's last sample to the last accumulator.
+// them, and 48 bits as many codes. 12 clocks from a tick's last sample to the last accumulator.
 //
 // `clear` acts at once: the next tick starts the accumulators. Bus: 64-bit values in two words, low
-// word at even indices, on `rdata` four clocks after `sum_re` or `product_re`. Accumulators have
+// word at even indices, on `rdata` five clocks after `sum_re` or `product_re`. Accumulators have
 // one read port: words read while ticks are on their way are not to be used.
 `default_nettype none
 
@@ -81,31 +81,46 @@ module spu_moments #(
             row = passed_by[5:0];
         end
     endfunction
-    wire [2:0] apart = second - first;
+    // And whose words they are, a clock later.
+    reg found_re, found_product;
+    reg [3:0] found_sum;
+    reg [2:0] found_first, found_second;
+    reg found_high;
+    always @(posedge clk) begin
+        found_re <= bus_re;
+        found_product <= bus_product;
+        found_sum <= bus_sum;
+        found_first <= first;
+        found_second <= second;
+        found_high <= bus_index[0];
+    end
+    wire [2:0] apart = found_second - found_first;
     // Distances 5 to 7 are 3 to 1 the other way round.
     wire [2:0] distance = apart > 3'd4 ? 3'd0 - apart : apart;
-    wire [2:0] product_lane = apart > 3'd4 ? second : first;
+    wire [2:0] product_lane = apart > 3'd4 ? found_second : found_first;
 
     // What was asked for last.
     reg high_word;
     reg [2:0] asked_lane, asked_distance;
     always @(posedge clk)
-        if (bus_re) begin
-            high_word <= bus_product ? bus_index[0] : bus_sum[0];
-            asked_lane <= bus_product ? product_lane : bus_sum[3:1];
+        if (found_re) begin
+            high_word <= found_product ? found_high : found_sum[0];
+            asked_lane <= found_product ? product_lane : found_sum[3:1];
             asked_distance <= distance;
         end
 
     // --- Accumulators -----------------------------------------------------------------------
 
     reg fresh;
-    // 1: product; 2: old value, and the product has left the multiplier; 3: sum written.
-    reg multiplied, adding;
-    reg [2:0] multiplied_lane, add_lane;
+    // 1: factors; 2: product; 3: old value, and the product has left the multiplier; 4: sum written.
+    reg chosen, multiplied, adding;
+    reg [2:0] chosen_lane, multiplied_lane, add_lane;
     wire [2:0] read_lane = multiplied ? multiplied_lane : asked_lane;
     always @(posedge clk) begin
-        multiplied <= turning && !reset;
-        multiplied_lane <= lane;
+        chosen <= turning && !reset;
+        chosen_lane <= lane;
+        multiplied <= chosen && !reset;
+        multiplied_lane <= chosen_lane;
         adding <= multiplied && !reset;
         add_lane <= multiplied_lane;
         if (clear) fresh <= 1'b1;
@@ -120,10 +135,12 @@ module spu_moments #(
             reg signed [63:0] totals [0:7];
             reg signed [63:0] total;
             reg signed [31:0] product, product_late;
-            wire signed [15:0] far = ring[16*d +: 16];
+            reg signed [15:0] left, right;
             wire signed [63:0] old = fresh ? 64'sd0 : totals[read_lane];
             always @(posedge clk) begin
-                product <= near * far;
+                left <= near;
+                right <= ring[16*d +: 16];
+                product <= left * right;
                 product_late <= product;
                 total <= old;
                 if (adding) totals[add_lane] <= total + {{32{product_late[31]}}, product_late};
@@ -134,12 +151,13 @@ module spu_moments #(
 
     reg signed [47:0] sums [0:7];
     reg signed [47:0] sum;
-    reg signed [15:0] added, added_late;
+    reg signed [15:0] added, added_late, added_later;
     always @(posedge clk) begin
         sum <= fresh ? 48'sd0 : sums[read_lane];
         added <= near;
         added_late <= added;
-        if (adding) sums[add_lane] <= sum + {{32{added_late[15]}}, added_late};
+        added_later <= added_late;
+        if (adding) sums[add_lane] <= sum + {{32{added_later[15]}}, added_later};
         sum_rdata <= high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
         product_rdata <= product_words[32*asked_distance +: 32];
     end

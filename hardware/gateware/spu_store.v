@@ -100,7 +100,7 @@ module spu_store (
     reg [31:0] limited, high, low, compared, compared_high, compared_low;
     reg [6:0] limited_at, compared_at;
     reg limited_we, compared_we;
-    reg is_signed, is_code, above, below;
+    reg is_signed, is_code, compared_code, above, below;
     always @(posedge clk) begin
         limited <= given;
         limited_at <= bus_at;
@@ -125,10 +125,13 @@ module spu_store (
         compared_we <= limited_we;
         compared_high <= high;
         compared_low <= low;
-        above <= is_code && (is_signed ? $signed(limited) > $signed(high) : limited > high);
-        below <= is_code && is_signed && $signed(limited) < $signed(low);
+        compared_code <= is_code;
+        // As unsigned numbers, which keep their order with the sign turned round.
+        above <= {limited[31] ^ is_signed, limited[30:0]} > {high[31] ^ is_signed, high[30:0]};
+        below <= is_signed && $signed(limited) < $signed(low);
     end
-    wire [31:0] value = above ? compared_high : below ? compared_low : compared;
+    wire [31:0] value = !compared_code ? compared
+        : above ? compared_high : below ? compared_low : compared;
 
     // --- Memory -----------------------------------------------------------------------------
 
@@ -142,10 +145,17 @@ module spu_store (
         if (compared_we) words[compared_at] <= value;
         word <= words[read_at];
     end
+    // Which flag is set, by row and column of eight.
+    reg [15:0] set_row;
+    reg [7:0] set_column;
+    integer flag;
     always @(posedge clk) begin
+        set_row <= {15'd0, compared_we} << compared_at[6:3];
+        set_column <= 8'd1 << compared_at[2:0];
         word_written <= written[read_at] && !reset;
+        for (flag = 0; flag < 128; flag = flag + 1)
+            if (set_row[flag / 8] && set_column[flag % 8]) written[flag] <= 1'b1;
         if (reset) written <= 128'd0;
-        else if (compared_we) written[compared_at] <= 1'b1;
     end
     // A memory's output is late in its clock.
     always @(posedge clk) rdata <= word_written ? word : 32'd0;
