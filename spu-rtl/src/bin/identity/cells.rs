@@ -13,30 +13,43 @@ pub(crate) struct Cells {
     storage: bool,
     state: [i32; LANES],
     banks: BankCodes,
-    /// The rows given, where they are recorded.
-    given: Option<Vec<AdcRow>>,
+    seen: Option<Seen>,
+}
+
+/// What came to the converters and what they gave, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// Of every tick.
+    pub(crate) dac: Vec<DacRow>,
+    /// Of the kept ticks.
+    pub(crate) adc: Vec<AdcRow>,
+    /// Each time that they were set.
+    pub(crate) banks: Vec<BankCodes>,
 }
 
 impl Cells {
     pub(crate) fn new(profile: &Profile) -> Self {
         let full_scale = full_scale_code(profile.adc_bits()).into();
         let storage = profile.storage_bits() > 0;
-        Self { full_scale, storage, state: [0; LANES], banks: BankCodes::OPEN, given: None }
+        Self { full_scale, storage, state: [0; LANES], banks: BankCodes::OPEN, seen: None }
     }
 
-    /// The same, recording the rows that it gives.
+    /// The same, recording what it sees.
     pub(crate) fn recording(profile: &Profile) -> Self {
-        Self { given: Some(Vec::new()), ..Self::new(profile) }
+        Self { seen: Some(Seen::default()), ..Self::new(profile) }
     }
 
-    /// The rows given since the last call.
-    pub(crate) fn take_given(&mut self) -> Vec<AdcRow> {
-        self.given.as_mut().map(std::mem::take).unwrap_or_default()
+    /// What was recorded.
+    pub(crate) fn take_seen(&mut self) -> Seen {
+        self.seen.take().unwrap_or_default()
     }
 }
 
 impl Converters for Cells {
     fn set_banks(&mut self, codes: &BankCodes) {
+        if let Some(seen) = &mut self.seen {
+            seen.banks.push(*codes);
+        }
         self.banks = *codes;
         if !self.storage {
             // No switches belong to these registers, which keep what is written.
@@ -80,8 +93,9 @@ impl Converters for Cells {
                 next += kept.every;
             }
         }
-        if let Some(given) = &mut self.given {
-            given.extend_from_slice(&adc[..written]);
+        if let Some(seen) = &mut self.seen {
+            seen.dac.extend_from_slice(dac);
+            seen.adc.extend_from_slice(&adc[..written]);
         }
         written
     }

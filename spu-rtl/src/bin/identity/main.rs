@@ -11,7 +11,9 @@
 mod cells;
 mod pair;
 mod traffic;
+mod vectors;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
@@ -53,6 +55,20 @@ struct Args {
     /// A mistake that is planted in this build's gateware, by number; 0: none
     #[arg(long, default_value_t = 0)]
     mistake: u8,
+    /// Write the simulator's words for the traffic of this profile to a folder, for
+    /// hardware/gateware/tests/spu_vectors_tb.v, and compare nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["threads", "analog", "mistake"])]
+    vectors: Option<PathBuf>,
+    /// Profile of the vectors
+    #[arg(long, default_value = "rev-a", requires = "vectors")]
+    profile: String,
+}
+
+impl Args {
+    /// Lengths of runs, so that the last one does not go far past so many ticks.
+    fn lengths(&self, ticks: u64) -> Lengths {
+        Lengths { short: self.short, long: self.long.min(ticks / 8) }
+    }
 }
 
 /// A whole number, also as 1e7.
@@ -80,6 +96,10 @@ fn main() -> ExitCode {
 
 /// Runs the boards' traffic on the threads, each board's part in pieces that start from power-up.
 fn run(args: &Args) -> Result<Counts> {
+    if let Some(folder) = &args.vectors {
+        let profile = Profile::named(&args.profile)?;
+        return vectors::write(folder, &profile, args.seed, args.lengths(args.ticks), args.ticks);
+    }
     spu_rtl::available()?;
     let threads = args.threads.max(1);
     let parts: Vec<Result<Counts>> = thread::scope(|scope| {
@@ -127,10 +147,8 @@ fn traffic<C: Converters>(
 ) -> Result<Counts> {
     let mut pair = Pair::new(profile, make, seed, args.mistake)?;
     pair.begin()?;
-    // The last run is not to go far past the end.
-    let long = args.long.min(ticks / 8);
     while pair.counts().ticks < ticks {
-        pair.step(Lengths { short: args.short, long })?;
+        pair.step(args.lengths(ticks))?;
     }
     Ok(pair.counts())
 }

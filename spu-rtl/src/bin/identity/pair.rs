@@ -1,5 +1,6 @@
 //! The simulated FPGA and the gateware, side by side.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 
 use anyhow::{Result, bail};
@@ -10,6 +11,8 @@ use spu_rtl::{GATEWARE_ID, RtlFpga, RtlSpi};
 use spu_sim::converters::Converters;
 use spu_sim::fpga::SimSpi;
 use spu_sim::{Dispatch, Fpga, Profile};
+
+use crate::vectors::Script;
 
 /// What was compared.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize)]
@@ -39,7 +42,10 @@ impl std::ops::AddAssign for Counts {
 /// Both devices, and where random numbers come from.
 pub(crate) struct Pair<C> {
     sim: SimSpi<C>,
-    rtl: RtlSpi<C>,
+    /// None where the simulator's words are recorded only.
+    rtl: Option<RtlSpi<C>>,
+    recorded: Script,
+    quantum: u32,
     random: Xoshiro256PlusPlus,
     /// The last transactions, for messages.
     log: Vec<String>,
@@ -57,21 +63,42 @@ impl<C: Converters> Pair<C> {
         seed: u64,
         mistake: u8,
     ) -> Result<Self> {
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let serial = random.next_u64();
-        let mut sim = Fpga::new(profile, serial, converters(), Dispatch::detect())?;
-        sim.set_gateware_id(GATEWARE_ID);
-        let noise = random.next_u64() as u32;
+        let noise = Xoshiro256PlusPlus::seed_from_u64(!seed).next_u64() as u32;
+        let serial = serial(seed);
         let rtl = RtlFpga::with_mistake(profile, serial, converters(), noise, mistake)?;
-        let one = NonZeroU32::MIN;
-        let (sim, rtl) = (SimSpi::new(sim, one), RtlSpi::new(rtl, one));
-        Ok(Self { sim, rtl, random, log: Vec::new(), counts: Counts::default() })
+        let rtl = RtlSpi::new(rtl, NonZeroU32::MIN);
+        Ok(Self { rtl: Some(rtl), ..Self::alone(profile, converters(), seed)? })
+    }
+
+    /// The simulated FPGA alone, recorded.
+    pub(crate) fn alone(profile: &Profile, converters: C, seed: u64) -> Result<Self> {
+        let mut sim = Fpga::new(profile, serial(seed), converters, Dispatch::detect())?;
+        sim.set_gateware_id(GATEWARE_ID);
+        Ok(Self {
+            sim: SimSpi::new(sim, NonZeroU32::MIN),
+            rtl: None,
+            recorded: Script::default(),
+            quantum: 1,
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            log: Vec::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// The simulated FPGA.
+    pub(crate) const fn sim_mut(&mut self) -> &mut Fpga<C> {
+        self.sim.fpga_mut()
+    }
+
+    /// What was recorded.
+    pub(crate) fn take_script(&mut self) -> Script {
+        std::mem::take(&mut self.recorded)
     }
 
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             ticks: self.sim.fpga().run_ticks(),
-            clocks: self.rtl.fpga().clocks(),
+            clocks: self.rtl.as_ref().map_or(0, |rtl| rtl.fpga().clocks()),
             ..self.counts
         }
     }
@@ -114,17 +141,21 @@ impl<C: Converters> Pair<C> {
     ) -> Result<Vec<u8>> {
         let [high, low] = address.to_be_bytes();
         let command = [direction, high, low, 0];
-        let (mut from_sim, mut from_rtl) = (vec![0; read], vec![0; read]);
-        for (device, got) in [
-            (&mut self.sim as &mut dyn SpiDevice<u8, Error = _>, &mut from_sim),
-            (&mut self.rtl, &mut from_rtl),
-        ] {
-            let Ok(()) = device.transaction(&mut [
-                Operation::Write(&command),
-                Operation::Write(write),
-                Operation::Read(got),
-            ]);
-        }
+        let before = self.sim.fpga().run_ticks();
+        let mut from_sim = vec![0; read];
+        transaction(&mut self.sim, command, write, &mut from_sim);
+        let ran = self.sim.fpga().run_ticks() - before;
+        self.counts.octets += read as u64;
+        let Some(rtl) = &mut self.rtl else {
+            if ran > 0 {
+                self.recorded.advance(self.quantum, ran as u32);
+            }
+            self.recorded.transaction(command, write, &from_sim);
+            return Ok(from_sim);
+        };
+        let mut from_rtl = vec![0; read];
+        transaction(rtl, command, write, &mut from_rtl);
+        let rtl_ticks = rtl.fpga().run_ticks();
         if self.log.len() == LOG {
             self.log.remove(0);
         }
@@ -141,11 +172,10 @@ impl<C: Converters> Pair<C> {
                 self.log.join("\n")
             );
         }
-        let ticks = (self.sim.fpga().run_ticks(), self.rtl.fpga().run_ticks());
+        let ticks = (self.sim.fpga().run_ticks(), rtl_ticks);
         if ticks.0 != ticks.1 {
             bail!("ticks run, {ticks:?}, differ after\n{}", self.log.join("\n"));
         }
-        self.counts.octets += read as u64;
         Ok(from_sim)
     }
 
@@ -161,12 +191,34 @@ impl<C: Converters> Pair<C> {
 
     /// Sets the ticks by which a look at the status advances a run.
     pub(crate) fn set_quantum(&mut self, ticks: NonZeroU32) {
+        self.quantum = ticks.get();
         self.sim.set_quantum(ticks);
-        self.rtl.set_quantum(ticks);
+        if let Some(rtl) = &mut self.rtl {
+            rtl.set_quantum(ticks);
+        }
     }
 
     /// Sets half a period of the SPI's clock, in picoseconds.
-    pub(crate) const fn set_half_period(&mut self, ps: u64) {
-        self.rtl.set_half_period(ps);
+    pub(crate) fn set_half_period(&mut self, ps: u32) {
+        match &mut self.rtl {
+            Some(rtl) => rtl.set_half_period(ps.into()),
+            None => self.recorded.half_period(ps),
+        }
     }
+}
+
+/// Serial number of the board.
+fn serial(seed: u64) -> u64 {
+    seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+fn transaction(
+    device: &mut dyn SpiDevice<u8, Error = Infallible>,
+    command: [u8; 4],
+    write: &[u8],
+    read: &mut [u8],
+) {
+    let mut operations =
+        [Operation::Write(&command), Operation::Write(write), Operation::Read(read)];
+    let Ok(()) = device.transaction(&mut operations);
 }

@@ -32,7 +32,7 @@ impl<C: Converters> Pair<C> {
 
     /// A program and what may follow it.
     pub(crate) fn step(&mut self, lengths: Lengths) -> Result<()> {
-        let half = [10_000, 10_000, 11_111, 40_000, 100_000][self.below(5) as usize];
+        let half: u32 = [10_000, 10_000, 11_111, 40_000, 100_000][self.below(5) as usize];
         self.set_half_period(half);
         self.program()?;
         if !self.one_in(4) {
