@@ -39,7 +39,7 @@ impl<C: Converters> Pair<C> {
             self.drive()?;
         }
         match self.below(10) {
-            0 => self.noise(),
+            0 => (0..12).try_for_each(|_| self.noise()),
             1 => self.command(),
             2 => self.read(regs::MAGIC, 0x90).map(drop),
             3 | 4 if lengths.long > 0 => self.long(lengths.long),
