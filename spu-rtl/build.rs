@@ -5,6 +5,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The converters around the core.
+const BOARD: &str = "../hardware/gateware/tests/spu_board.v";
+
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(spu_rtl)");
     // Another folder of sources, for tests that must fail.
@@ -13,6 +16,7 @@ fn main() {
         .map_or_else(|| Path::new("../hardware/gateware").into(), PathBuf::from);
     println!("cargo::rerun-if-changed={}", gateware.display());
     println!("cargo::rerun-if-changed=shim");
+    println!("cargo::rerun-if-changed={BOARD}");
     match verilate(&gateware) {
         Ok(()) => println!("cargo::rustc-cfg=spu_rtl"),
         Err(why) => {
@@ -35,10 +39,11 @@ fn verilate(gateware: &Path) -> Result<(), String> {
         }
     }
     sources.sort();
+    sources.push(BOARD.into());
     // Words that reset does not reach start as random numbers: nothing may depend on them.
     let mut verilator = Command::new("verilator");
     verilator
-        .args(["--cc", "--top-module", "spu_core", "--prefix", "Vspu_core"])
+        .args(["--cc", "--top-module", "spu_board", "--prefix", "Vspu_board"])
         .args(["-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert", "-Wno-fatal"])
         .arg("-Mdir")
         .arg(&out)

@@ -72,11 +72,9 @@ module spu_capture #(
     wire write = packing && leaves && words_written != frame_words;
     reg frame_in;
     reg [ADDRESS-1:0] write_at, read_at, look_at;
-    wire [ADDRESS-1:0] end_at = words_of(capacity);
-    // Words of so many frames: a product by a small constant.
-    function [ADDRESS-1:0] words_of(input [31:0] count);
-        words_of = count[ADDRESS-1:0] * {{(ADDRESS - 4){1'b0}}, frame_words} - ONE;
-    endfunction
+    // A product by a small constant. No function: that would be worked out again with `capacity` only.
+    wire [ADDRESS-1:0] end_at
+        = capacity[ADDRESS-1:0] * {{(ADDRESS - 4){1'b0}}, frame_words} - ONE;
 
     always @(posedge clk) begin
         packing <= valid;

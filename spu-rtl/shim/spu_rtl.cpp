@@ -1,101 +1,133 @@
-// Pins of the Verilated gateware, for src/model.rs.
+// The Verilated gateware with a board's converters around it (hardware/gateware/tests/spu_board.v), for
+// src/model.rs.
 #include <cstdint>
-#include <cstring>
 #include <memory>
 
-#include "Vspu_core.h"
+#include "Vspu_board.h"
 #include "verilated.h"
 
 double sc_time_stamp() { return 0; }
 
 extern "C" {
 
-// What the board is: the constant inputs of spu_core, in the order of their ports.
+// What the board is: the constant inputs, in the order of their ports.
 struct SpuRtlConstants {
     uint32_t gateware_id, board, banks, converters, sample_clock_hz, capture_frames;
-    uint32_t serial_lo, serial_hi;
-    uint32_t profile_name[4];
-    // Addresses 0x40 to 0x78.
-    uint32_t real[15];
+    uint32_t serial[2], profile_name[4], real_words[15];
+    uint32_t mistake;
 };
 
 struct SpuRtlInputs {
-    uint8_t clk, reset, spi_sck, spi_select_n, spi_mosi, permit;
-    uint16_t adc_data;
+    uint8_t reset, spi_sck, spi_select_n, spi_mosi, permit;
 };
 
-struct SpuRtlOutputs {
-    uint8_t spi_miso, tick, dac_write, dac_cell, dac_update, adc_sample, adc_read, adc_cell;
-    uint8_t discharge, switch_clock, switch_data, switch_latch, busy;
-    uint16_t dac_data;
+// What happens around the core in a clock, for the caller to do.
+enum : uint32_t { SAMPLED = 1, SHIFTED = 2, SHIFTED_BIT = 4, LATCHED = 8, DISCHARGED = 16, FULL = 32 };
+
+// How long to run, and what came of it.
+struct SpuRtlRun {
+    // Edges of the clock to go.
+    uint64_t edges;
+    // Ticks begun so far, and by which to stop.
+    uint64_t ticks, end_ticks;
+    // Clocks without a tick after which to stop.
+    uint32_t most_waited;
+    // Whether to stop where the gateware is not busy.
+    uint32_t until_done;
+    // Rows that the DACs showed since the analog board last ran.
+    uint32_t rows;
 };
 
 struct SpuRtl {
     VerilatedContext context;
-    std::unique_ptr<Vspu_core> core;
+    std::unique_ptr<Vspu_board> board;
+    // The DACs' row of an update in the clock of the last event, which comes after it.
+    bool owed = false;
 };
 
-SpuRtl *spu_rtl_new(const SpuRtlConstants *board, uint32_t seed) {
+SpuRtl *spu_rtl_new(const SpuRtlConstants *constants, uint32_t seed) {
     auto *rtl = new SpuRtl;
     rtl->context.randReset(2);
     rtl->context.randSeed(static_cast<int>(seed));
-    rtl->core = std::make_unique<Vspu_core>(&rtl->context);
-    Vspu_core &core = *rtl->core;
-    core.gateware_id = board->gateware_id;
-    core.board_kind = board->board & 0xFFFF;
-    core.board_cells = board->board >> 16;
-    core.banks_self_bits = board->banks & 0xFF;
-    core.banks_coupling_bits = board->banks >> 8 & 0xFF;
-    core.banks_coupling_signed = board->banks >> 16 & 1;
-    core.banks_storage_bits = board->banks >> 24;
-    core.converters_dac_bits = board->converters & 0xFF;
-    core.converters_adc_bits = board->converters >> 8 & 0xFF;
-    core.converters_sample_bits = board->converters >> 16 & 0xFF;
-    core.converters_control_bits = board->converters >> 24 & 0xF;
-    core.converters_samples_per_frame = board->converters >> 28;
-    core.sample_clock_hz = board->sample_clock_hz;
-    core.capture_frames = board->capture_frames;
-    core.serial_lo = board->serial_lo;
-    core.serial_hi = board->serial_hi;
-    for (int word = 0; word < 4; ++word) core.profile_name[word] = board->profile_name[word];
-    IData *real[15] = {&core.noise_rms,       &core.r_ohm,          &core.l_henry,
-                       &core.self_lsb_farad,  &core.coupling_lsb_farad, &core.stray_farad,
-                       &core.dac_lsb_ampere,  &core.adc_lsb_volt,   &core.drive_spread,
-                       &core.bank_spread,     &core.adc_gain_spread, &core.r_spread,
-                       &core.l_spread,        &core.stream_frames_per_s, &core.storage_lsb_farad};
-    for (int word = 0; word < 15; ++word) *real[word] = board->real[word];
+    rtl->board = std::make_unique<Vspu_board>(&rtl->context);
+    Vspu_board &board = *rtl->board;
+    board.mistake = constants->mistake;
+    board.gateware_id = constants->gateware_id;
+    board.board = constants->board;
+    board.banks = constants->banks;
+    board.converters = constants->converters;
+    board.sample_clock_hz = constants->sample_clock_hz;
+    board.capture_frames = constants->capture_frames;
+    board.serial = uint64_t{constants->serial[1]} << 32 | constants->serial[0];
+    for (int word = 0; word < 4; ++word) board.profile_name[word] = constants->profile_name[word];
+    for (int word = 0; word < 15; ++word) board.real_words[word] = constants->real_words[word];
+    board.clk = 0;
+    board.reset = 1;
+    board.spi_select_n = 1;
+    board.configure = 0;
+    board.eval();
+    board.configure = 1;
+    board.eval();
     return rtl;
 }
 
 void spu_rtl_free(SpuRtl *rtl) {
-    rtl->core->final();
+    rtl->board->final();
     delete rtl;
 }
 
-void spu_rtl_eval(SpuRtl *rtl, const SpuRtlInputs *in, SpuRtlOutputs *out) {
-    Vspu_core &core = *rtl->core;
-    core.clk = in->clk;
-    core.reset = in->reset;
-    core.spi_sck = in->spi_sck;
-    core.spi_select_n = in->spi_select_n;
-    core.spi_mosi = in->spi_mosi;
-    core.permit = in->permit;
-    core.adc_data = in->adc_data;
-    core.eval();
-    out->spi_miso = core.spi_miso;
-    out->tick = core.tick;
-    out->dac_write = core.dac_write;
-    out->dac_cell = core.dac_cell;
-    out->dac_update = core.dac_update;
-    out->adc_sample = core.adc_sample;
-    out->adc_read = core.adc_read;
-    out->adc_cell = core.adc_cell;
-    out->discharge = core.discharge;
-    out->switch_clock = core.switch_clock;
-    out->switch_data = core.switch_data;
-    out->switch_latch = core.switch_latch;
-    out->busy = core.busy;
-    out->dac_data = core.dac_data;
+// Sets inputs between two edges.
+void spu_rtl_set(SpuRtl *rtl, const SpuRtlInputs *in) {
+    Vspu_board &board = *rtl->board;
+    board.reset = in->reset;
+    board.spi_sck = in->spi_sck;
+    board.spi_select_n = in->spi_select_n;
+    board.spi_mosi = in->spi_mosi;
+    board.permit = in->permit;
+    board.eval();
+}
+
+uint8_t spu_rtl_miso(const SpuRtl *rtl) { return rtl->board->spi_miso; }
+
+// The codes of the last sample.
+void spu_rtl_codes(SpuRtl *rtl, const int16_t *codes) {
+    for (int word = 0; word < 4; ++word)
+        rtl->board->adc[word] = static_cast<uint16_t>(codes[2 * word])
+            | uint32_t{static_cast<uint16_t>(codes[2 * word + 1])} << 16;
+}
+
+// Runs until something stops it; what the caller is to do before the next clock: 0 for nothing.
+// `rows` has room for one row more than `room`.
+uint32_t spu_rtl_run(SpuRtl *rtl, SpuRtlRun *run, int16_t (*rows)[8], uint32_t room) {
+    Vspu_board &board = *rtl->board;
+    const auto show = [&] {
+        int16_t *row = rows[run->rows++];
+        for (int cell = 0; cell < 8; ++cell)
+            row[cell] = static_cast<int16_t>(board.dac[cell / 2] >> 16 * (cell % 2));
+    };
+    if (rtl->owed) show();
+    rtl->owed = false;
+    uint32_t waited = 0;
+    while (run->edges > 0) {
+        if (run->rows >= room) return FULL;
+        if ((run->until_done && !board.busy) || run->ticks >= run->end_ticks
+            || waited > run->most_waited)
+            return 0;
+        board.clk = !board.clk;
+        board.eval();
+        --run->edges;
+        if (!board.clk) continue;
+        waited = board.began ? 0 : waited + 1;
+        run->ticks += board.began;
+        if (board.event_seen) {
+            rtl->owed = board.updated;
+            return (board.sampled ? SAMPLED : 0) | (board.shifted ? SHIFTED : 0)
+                | (board.shifted_bit ? SHIFTED_BIT : 0) | (board.latched ? LATCHED : 0)
+                | (board.discharged ? DISCHARGED : 0);
+        }
+        if (board.updated) show();
+    }
+    return 0;
 }
 
 } // extern "C"

@@ -1,7 +1,9 @@
 //! In place of the Verilated model where there is none.
 
+use spu_sim::{AdcRow, DacRow};
+
 use crate::error::RtlError;
-use crate::pins::{Constants, Inputs, Outputs};
+use crate::pins::{Constants, Inputs, Run};
 
 const MISSING: RtlError = RtlError::Unavailable { why: env!("SPU_RTL_MISSING") };
 
@@ -22,7 +24,19 @@ impl Model {
         Err(MISSING)
     }
 
-    pub(crate) const fn eval(&mut self, _inputs: &Inputs, _outputs: &mut Outputs) {
+    pub(crate) const fn set(&mut self, _inputs: &Inputs) {
+        match *self {}
+    }
+
+    pub(crate) const fn miso(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) const fn set_codes(&mut self, _codes: &AdcRow) {
+        match *self {}
+    }
+
+    pub(crate) const fn run(&mut self, _run: &mut Run, _rows: &mut [DacRow]) -> u32 {
         match *self {}
     }
 }

@@ -1,6 +1,5 @@
 //! The gateware with a board around it: clocks, converters, switches.
 
-use spu_protocol::code::{AdcCode, DacCode};
 use spu_protocol::regs;
 use spu_sim::analog::BankCodes;
 use spu_sim::converters::{Converters, Kept};
@@ -10,40 +9,42 @@ use crate::GATEWARE_ID;
 use crate::chain::Chain;
 use crate::error::RtlError;
 use crate::model::Model;
-use crate::pins::{Constants, Inputs, Outputs};
+use crate::pins::{Constants, Inputs, Run, event};
 
 /// Half a period of the core's clock, in picoseconds: 96 MHz, eight to one of the sample clock.
 const HALF_CORE_PS: u64 = 5_208;
 /// Clocks of a period of the sample clock.
 const SLOT: u32 = 8;
-/// Clocks from a sample to its code on the bus.
-const ADC_CLOCKS: u64 = 6;
 /// Most ticks that wait for the analog board.
 const PENDING: usize = 256;
 /// Clocks by which every command is done: the longest switch chain takes some 5,000.
-const PATIENCE: u32 = 100_000;
+const PATIENCE: u64 = 100_000;
 
 /// The gateware and the analog board at its pins.
 #[derive(Debug)]
 pub struct RtlFpga<C> {
     model: Model,
     inputs: Inputs,
-    outputs: Outputs,
     converters: C,
     chain: Chain,
-    /// Codes that the DACs took but do not show yet.
-    dac: DacRow,
-    /// Periods that the analog board has not run yet, the present one last.
-    pending: Vec<DacRow>,
-    /// Codes on the ADC bus, and those of the sample that is being converted with the clock in which
-    /// they get there.
-    adc: AdcRow,
-    converting: Option<(u64, AdcRow)>,
+    /// Periods that the analog board has not run yet; `run` has their number.
+    pending: Box<[DacRow; PENDING]>,
+    run: Run,
     /// Time, and of the next edge of the core's clock, in picoseconds.
     now: u64,
     next_edge: u64,
-    ticks: u64,
-    clocks: u64,
+    edges: u64,
+}
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// After so many edges of the core's clock.
+    Edges(u64),
+    /// When the gateware is not busy.
+    Done,
+    /// When so many ticks were begun since power-up, or none is any more.
+    Ticks(u64),
 }
 
 impl<C: Converters> RtlFpga<C> {
@@ -59,25 +60,38 @@ impl<C: Converters> RtlFpga<C> {
         converters: C,
         noise: u32,
     ) -> Result<Self, RtlError> {
-        let board = constants(profile, serial)?;
+        Self::with_mistake(profile, serial, converters, noise, 0)
+    }
+
+    /// The same of a gateware in which mistakes are planted, with the one of this number, from 1; 0
+    /// stands for none, and any other for none in the gateware as it is.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_mistake(
+        profile: &Profile,
+        serial: u64,
+        converters: C,
+        noise: u32,
+        mistake: u8,
+    ) -> Result<Self, RtlError> {
+        let board = Constants { mistake: mistake.into(), ..constants(profile, serial)? };
         let mut fpga = Self {
             model: Model::new(&board, noise)?,
             inputs: Inputs { reset: true, spi_select_n: true, ..Inputs::default() },
-            outputs: Outputs::default(),
             converters,
             chain: Chain::new(profile),
-            dac: DacRow::default(),
-            pending: Vec::with_capacity(PENDING),
-            adc: AdcRow::default(),
-            converting: None,
+            pending: Box::new([DacRow::default(); PENDING]),
+            run: Run::default(),
             now: 0,
             next_edge: HALF_CORE_PS,
-            ticks: 0,
-            clocks: 0,
+            edges: 0,
         };
-        fpga.run_clocks(2 * SLOT);
+        fpga.model.set(&fpga.inputs);
+        fpga.run(Until::Edges(4 * u64::from(SLOT)));
         fpga.inputs.reset = false;
-        fpga.run_clocks(SLOT);
+        fpga.model.set(&fpga.inputs);
+        fpga.run(Until::Edges(2 * u64::from(SLOT)));
         fpga.finish();
         Ok(fpga)
     }
@@ -94,35 +108,29 @@ impl<C: Converters> RtlFpga<C> {
 
     /// Ticks begun since power-up, of all runs.
     pub const fn run_ticks(&self) -> u64 {
-        self.ticks
+        self.run.ticks
     }
 
     /// Clocks of the core since power-up.
     pub const fn clocks(&self) -> u64 {
-        self.clocks
+        self.edges / 2
     }
 
     /// Runs up to `ticks` ticks of a started run, to the end of what they do; returns how many
     /// were. A full capture memory stops a lockstep run before the next kept tick.
     pub fn advance(&mut self, ticks: u64) -> u64 {
-        let start = self.ticks;
-        let end = start + ticks;
-        let mut waited = 0;
+        let start = self.run.ticks;
         self.set_permit(true);
-        while self.ticks < end && waited <= SLOT {
-            let before = self.ticks;
-            self.clock();
-            waited = if self.ticks == before { waited + 1 } else { 0 };
-        }
+        self.run(Until::Ticks(start + ticks));
         self.set_permit(false);
         self.finish();
-        self.ticks - start
+        self.run.ticks - start
     }
 
     /// Inputs change between two edges.
     fn set_permit(&mut self, permit: bool) {
         self.inputs.permit = permit;
-        self.model.eval(&self.inputs, &mut self.outputs);
+        self.model.set(&self.inputs);
     }
 
     /// Lets time pass until nothing is being done.
@@ -130,121 +138,89 @@ impl<C: Converters> RtlFpga<C> {
     /// # Panics
     /// If that does not come, which is a mistake in the gateware.
     pub fn finish(&mut self) {
-        for _ in 0..PATIENCE {
-            if !self.outputs.busy {
-                return;
-            }
-            self.clock();
-        }
-        panic!("the gateware is busy for ever");
+        let start = self.edges;
+        self.run(Until::Done);
+        assert!(self.edges - start < 2 * PATIENCE, "the gateware is busy for ever");
     }
 
     /// Sets the pins of the SPI.
     pub(crate) fn set_spi(&mut self, select_n: bool, sck: bool, mosi: bool) {
         (self.inputs.spi_select_n, self.inputs.spi_sck, self.inputs.spi_mosi) =
             (select_n, sck, mosi);
-        self.model.eval(&self.inputs, &mut self.outputs);
+        self.model.set(&self.inputs);
     }
 
     /// What the gateware puts on the SPI's data.
-    pub(crate) const fn miso(&self) -> bool {
-        self.outputs.spi_miso
+    pub(crate) fn miso(&self) -> bool {
+        self.model.miso()
     }
 
     /// Lets so much time pass, in picoseconds.
     pub(crate) fn wait(&mut self, ps: u64) {
         let end = self.now + ps;
-        while self.next_edge <= end {
-            self.edge();
+        if self.next_edge <= end {
+            self.run(Until::Edges((end - self.next_edge) / HALF_CORE_PS + 1));
         }
         self.now = end;
     }
 
-    fn run_clocks(&mut self, clocks: u32) {
-        for _ in 0..clocks {
-            self.clock();
-        }
-    }
-
-    /// To the end of the next rising edge.
-    fn clock(&mut self) {
-        while !self.edge() {}
-    }
-
-    /// The next edge; true if it was a rising one.
-    fn edge(&mut self) -> bool {
-        self.now = self.now.max(self.next_edge);
-        self.next_edge += HALF_CORE_PS;
-        let rises = !self.inputs.clk;
-        // Around the gateware everything has the same clock, and sees what it sees before the edge.
-        let seen = self.outputs;
-        self.inputs.clk = rises;
-        self.model.eval(&self.inputs, &mut self.outputs);
-        if rises {
-            self.clocks += 1;
-            self.board(&seen);
-        }
-        rises
-    }
-
-    /// A clock of what is around the gateware.
-    fn board(&mut self, seen: &Outputs) {
-        // Before the first clock of the reset the pins say anything.
-        if self.inputs.reset {
-            return;
-        }
-        if seen.tick {
-            self.ticks += 1;
-        }
-        // The period ends before the next one begins.
-        if seen.adc_sample {
-            let last = self.pending.len() - 1;
-            let mut adc = [AdcRow::default()];
-            let kept = Kept { first: last, every: 1 };
-            self.converters.convert(&self.pending, kept, &mut adc);
-            self.pending.clear();
-            let [adc] = adc;
-            self.converting = Some((self.clocks + ADC_CLOCKS, adc));
-        }
-        if seen.dac_update {
-            if self.pending.len() == PENDING {
-                self.run_pending();
+    /// Lets time pass until what is given, or for [`PATIENCE`].
+    fn run(&mut self, until: Until) {
+        self.run.edges = if let Until::Edges(edges) = until { edges } else { 2 * PATIENCE };
+        (self.run.end_ticks, self.run.most_waited) =
+            if let Until::Ticks(end) = until { (end, 2 * SLOT) } else { (u64::MAX, u32::MAX) };
+        self.run.until_done = matches!(until, Until::Done).into();
+        loop {
+            let (edges, ticks) = (self.run.edges, self.run.ticks);
+            let happened = self.model.run(&mut self.run, &mut *self.pending);
+            let ran = edges - self.run.edges;
+            self.edges += ran;
+            self.next_edge += ran * HALF_CORE_PS;
+            if happened == 0 {
+                break;
             }
-            self.pending.push(self.dac);
+            self.board(happened);
+            // Patience is with the time between ticks.
+            if matches!(until, Until::Ticks(_)) && self.run.ticks != ticks {
+                self.run.edges = 2 * PATIENCE;
+            }
         }
-        if seen.dac_write {
-            self.dac[usize::from(seen.dac_cell)] = DacCode(seen.dac_data);
+        self.now = self.now.max(self.next_edge - HALF_CORE_PS);
+    }
+
+    /// What is around the gateware does what it saw in a clock.
+    fn board(&mut self, happened: u32) {
+        let rows = self.run.rows as usize;
+        if happened & event::SAMPLED != 0 {
+            // The period that the sample ends is the last one.
+            let kept = Kept { first: rows - 1, every: 1 };
+            let mut adc = [AdcRow::default()];
+            self.converters.convert(&self.pending[..rows], kept, &mut adc);
+            self.run.rows = 0;
+            let [adc] = adc;
+            self.model.set_codes(&adc);
         }
-        if let Some((ready, adc)) = self.converting
-            && self.clocks >= ready
-        {
-            self.adc = adc;
-            self.converting = None;
+        if happened & event::SHIFTED != 0 {
+            self.chain.shift(happened & event::SHIFTED_BIT != 0);
         }
-        if seen.adc_read {
-            let AdcCode(code) = self.adc[usize::from(seen.adc_cell)];
-            self.inputs.adc_data = code;
-        }
-        let now = self.outputs;
-        if now.switch_clock && !seen.switch_clock {
-            self.chain.shift(now.switch_data);
-        }
-        if now.switch_latch && !seen.switch_latch {
+        if happened & (event::FULL | event::LATCHED | event::DISCHARGED) != 0 {
             self.run_pending();
+        }
+        if happened & event::LATCHED != 0 {
             let codes: BankCodes = self.chain.codes();
             self.converters.set_banks(&codes);
         }
-        if now.discharge && !seen.discharge {
-            self.run_pending();
+        if happened & event::DISCHARGED != 0 {
             self.converters.discharge();
         }
     }
 
     /// Runs the analog board over periods of which none is sampled.
     fn run_pending(&mut self) {
-        let kept = Kept { first: self.pending.len(), every: 1 };
-        self.converters.convert(&self.pending, kept, &mut []);
-        self.pending.clear();
+        let rows = self.run.rows as usize;
+        let kept = Kept { first: rows, every: 1 };
+        self.converters.convert(&self.pending[..rows], kept, &mut []);
+        self.run.rows = 0;
     }
 }
 
@@ -282,9 +258,9 @@ fn constants(profile: &Profile, serial: u64) -> Result<Constants, RtlError> {
         converters: read(regs::CONVERTERS),
         sample_clock_hz: read(regs::SAMPLE_CLOCK_HZ),
         capture_frames: read(regs::CAPTURE_FRAMES),
-        serial_lo: read(regs::SERIAL_LO),
-        serial_hi: read(regs::SERIAL_HI),
+        serial: [read(regs::SERIAL_LO), read(regs::SERIAL_HI)],
         profile_name: std::array::from_fn(|word| read(regs::profile_name(word))),
         real: std::array::from_fn(|word| read(regs::NOISE_RMS + 4 * word as u16)),
+        mistake: 0,
     })
 }

@@ -1,18 +1,24 @@
 //! `cargo xtask gateware`: checks of the gateware that need no board.
 
 mod mutants;
+mod vectors;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use self::mutants::Tried;
 use crate::process::output;
-use crate::{cache, root};
+use crate::{cache, cargo, root};
 
 /// Board sizes to simulate the register block for: few cells, the published board, the map's
 /// capacity for pairs, and its capacity for cells.
 const CELLS: [usize; 4] = [2, 8, 32, 64];
+
+/// CI's run of the comparison, in arguments of `identity`: nearly all ticks in long runs, of which each
+/// tick takes 8 clocks; a frame that is read takes 250.
+const SHORT_RUN: [&str; 6] = ["--ticks", "1e7", "--long", "1e6", "--short", "300"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -24,6 +30,13 @@ pub(crate) struct Args {
     /// [default: all]
     #[arg(long, num_args = 0..=1, default_missing_value = "1000")]
     mutants: Option<usize>,
+    /// Print this figure alone as `cargo xtask figures` wants it: `rtl.identical_ticks` or
+    /// `rtl.mutants_missed`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["synthesise", "mutants"])]
+    figure: Option<String>,
+    /// Measure the figure in seconds
+    #[arg(long, requires = "figure")]
+    quick: bool,
 }
 
 /// Runs the checks that were asked for; without any, lint and test benches.
@@ -31,14 +44,48 @@ pub(crate) struct Args {
 /// # Errors
 /// Where one fails. A missing tool is reported as skipped.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(name) = &args.figure {
+        return figure(name, args.quick);
+    }
     if let Some(count) = args.mutants {
-        return mutants::run(count);
+        if let Some(Tried { count, missed }) = mutants::run(count)? {
+            if missed > 0 {
+                bail!("{missed} of {count} mutants were not found");
+            }
+            println!("PASS {count} mutants found");
+        }
+        return Ok(());
     }
     if args.synthesise {
         return synthesise();
     }
     lint()?;
-    benches()
+    benches()?;
+    vectors::run()
+}
+
+/// Measures a figure, and prints it.
+fn figure(name: &str, quick: bool) -> Result<()> {
+    if quick {
+        bail!("takes a minute: measured without --quick, by a stage of .ci/run");
+    }
+    match name {
+        "rtl.identical_ticks" => {
+            let mut command = Command::new(cargo());
+            command
+                .current_dir(root())
+                .args(["run", "-q", "--bin", "identity", "--"])
+                .args(SHORT_RUN);
+            print!("{}", output(&mut command)?);
+        }
+        "rtl.mutants_missed" => {
+            let Tried { count, missed } =
+                mutants::run(usize::MAX)?.context("Verilator is not installed")?;
+            println!("{}", serde_json::json!({ "value": missed, "detail": { "tried": count } }));
+        }
+        _ => bail!("no figure {name}"),
+    }
+    Ok(())
 }
 
 fn folder() -> PathBuf {

@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::process::{self, End};
-use crate::root;
+use crate::{cargo, root};
 use registry::{FIGURES, Figure};
 
 /// Longest measurement of one figure with `--quick`.
@@ -102,7 +102,7 @@ fn measure(figure: &Figure, quick: bool, end: Option<Instant>) -> Result<Measure
     if end.is_some_and(|end| Instant::now() >= end) {
         return Err(format!("the {} s for all figures are over", QUICK_ALL.as_secs()));
     }
-    let mut command = Command::new(registry::cargo());
+    let mut command = Command::new(cargo());
     command.current_dir(root()).args(figure.arguments(quick));
     match process::run(&mut command, deadline) {
         Ok(End::Done(stdout)) => parse(&stdout),

@@ -1,10 +1,9 @@
 //! The figures and their goals.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
 
-use crate::root;
+use crate::{cargo, root};
 
 /// What a value is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,7 +38,7 @@ impl fmt::Display for Goal {
 }
 
 /// A headline figure. Its command is the binary `figures` of the crate `hil-tests`, called with
-/// the figure's name, or `cargo xtask guest`.
+/// the figure's name, or `cargo xtask guest`, `firmware` or `gateware`.
 #[derive(Debug)]
 pub(super) struct Figure {
     /// Name, area first.
@@ -66,6 +65,8 @@ impl Figure {
             "guest" => vec!["xtask", "guest", "--figure"],
             // Read off the linked images.
             "image" => vec!["xtask", "firmware", "--figure"],
+            // Of the gateware.
+            "rtl" => vec!["xtask", "gateware", "--figure"],
             _ => [&["run", "-q"][..], &BINARY, &["--"]].concat(),
         };
         arguments.push(self.name);
@@ -75,7 +76,7 @@ impl Figure {
 }
 
 /// Every figure.
-pub(super) const FIGURES: [Figure; 53] = [
+pub(super) const FIGURES: [Figure; 55] = [
     // Ticks per second of the simulated 8-cell rev-a board on one core, over 12 MHz.
     Figure { name: "sim.step_ratio", unit: "x 12 MHz", goal: Goal::AtLeast(2.0), rung: "sim" },
     // Octets of frames encoded and decoded per second, on one core.
@@ -175,6 +176,11 @@ pub(super) const FIGURES: [Figure; 53] = [
     // counts instructions, over 100,000 ticks (quick: 10,000).
     Figure { name: "timing.lost_ticks", unit: "ticks", goal: Goal::AtMost(0.0), rung: "qemu" },
     Figure { name: "timing.jitter_ticks", unit: "ticks", goal: Goal::AtMost(0.5), rung: "qemu" },
+    // Sample ticks of the Verilated gateware in lockstep with the simulated FPGA, every octet that either
+    // gives compared (skipped where --quick is given: CI has a stage of its own for it); and planted
+    // mistakes that the comparison does not find.
+    Figure { name: "rtl.identical_ticks", unit: "ticks", goal: Goal::AtLeast(1e7), rung: "rtl" },
+    Figure { name: "rtl.mutants_missed", unit: "mutants", goal: Goal::AtMost(0.0), rung: "rtl" },
     // What the images fill; memory includes the stack.
     size("fw.mps2-an386.flash_kib", 64.0),
     size("fw.mps2-an386.ram_kib", 32.0),
@@ -221,11 +227,6 @@ const fn link_ratio(name: &'static str, rung: &'static str) -> Figure {
 
 const fn link_added(name: &'static str, rung: &'static str) -> Figure {
     Figure { name, unit: "us", goal: Goal::AtMost(50.0), rung }
-}
-
-/// The cargo that runs this task.
-pub(super) fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// The command that builds what measures the figures.
