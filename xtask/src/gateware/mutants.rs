@@ -30,8 +30,16 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_sequencer.v", "issue_kept && run_stream && room", "issue_kept && room"),
     ("spu_samples.v", "counter + 16'd1", "counter + 16'd2"),
     ("spu_samples.v", "given >= high || given <= -high", "given >= high || given < -high"),
-    ("spu_moments.v", "multiplied && multiplied_lane == 3'd7", "multiplied && multiplied_lane == 3'd6"),
-    ("spu_moments.v", "apart > 3'd4 ? found_second : found_first", "apart > 3'd4 ? found_first : found_second"),
+    (
+        "spu_moments.v",
+        "multiplied && multiplied_lane == 3'd7",
+        "multiplied && multiplied_lane == 3'd6",
+    ),
+    (
+        "spu_moments.v",
+        "apart > 3'd4 ? found_second : found_first",
+        "apart > 3'd4 ? found_first : found_second",
+    ),
     ("spu_capture.v", "{rest[11:4], word_in[15:8]}", "{rest[11:4], word_in[7:0]}"),
     ("spu_capture.v", "read_taken && found[1]", "read_taken && found[0]"),
     ("spu_spi.v", "octet == 8'h80", "octet[7]"),
