@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,8 +14,8 @@ use crate::{cache, cargo, root};
 /// Profiles, and how much traffic there is of each, in arguments of `identity`: Icarus runs some 17,000
 /// clocks a second.
 const VECTORS: [(&str, &[&str]); 2] = [
-    ("rev-a", &["--ticks", "100", "--short", "60", "--seed", "3"]),
-    ("rev-b", &["--ticks", "100", "--short", "60", "--seed", "5"]),
+    ("rev-a", &["--ticks", "40", "--short", "30", "--seed", "3"]),
+    ("rev-b", &["--ticks", "40", "--short", "30", "--seed", "5"]),
 ];
 
 /// Files with what is compared, in each of which a wrong word must be found.
@@ -25,36 +26,48 @@ pub(super) fn run() -> Result<()> {
     if !there("iverilog", "-V", "vectors", "Debian: `apt-get install iverilog`") {
         return Ok(());
     }
-    for (index, (profile, traffic)) in VECTORS.into_iter().enumerate() {
-        let vectors = cache("vectors")?.join(profile);
-        output(
-            Command::new(cargo())
-                .current_dir(root())
-                .args(["run", "-q", "--bin", "identity", "--", "--profile", profile])
-                .args(traffic)
-                .arg("--vectors")
-                .arg(&vectors),
-        )?;
-        let said = play(&vectors)?;
-        if !said.lines().any(|line| line.starts_with("PASS")) {
-            bail!("the gateware does not say the simulator's words for {profile}:\n{said}");
-        }
-        print!("{said}");
-        for name in COMPARED.into_iter().filter(|_| index == 0) {
-            let wrong = cache("vectors")?.join("wrong");
-            spoil(&vectors, &wrong, name)?;
-            if !play(&wrong)?.lines().any(|line| line == "FAIL spu_vectors") {
-                bail!("a wrong word in {name}.hex is not found");
-            }
+    let said: Vec<Result<String>> = thread::scope(|scope| {
+        let boards: Vec<_> = VECTORS
+            .into_iter()
+            .map(|(profile, traffic)| scope.spawn(move || compare(profile, traffic)))
+            .collect();
+        boards.into_iter().map(|board| board.join().expect("it does not panic")).collect()
+    });
+    for said in said {
+        print!("{}", said?);
+    }
+    for name in COMPARED {
+        let wrong = cache("vectors")?.join("wrong");
+        spoil(&cache("vectors")?.join(VECTORS[0].0), &wrong, name)?;
+        if !play(&wrong)?.lines().any(|line| line == "FAIL spu_vectors") {
+            bail!("a wrong word in {name}.hex is not found");
         }
     }
     println!("PASS a wrong word in each of {COMPARED:?} is found");
     Ok(())
 }
 
+/// Writes the vectors of a board and plays them; what the test bench says.
+fn compare(profile: &str, traffic: &[&str]) -> Result<String> {
+    let vectors = cache("vectors")?.join(profile);
+    output(
+        Command::new(cargo())
+            .current_dir(root())
+            .args(["run", "-q", "--bin", "identity", "--", "--profile", profile])
+            .args(traffic)
+            .arg("--vectors")
+            .arg(&vectors),
+    )?;
+    let said = play(&vectors)?;
+    if !said.lines().any(|line| line.starts_with("PASS")) {
+        bail!("the gateware does not say the simulator's words for {profile}:\n{said}");
+    }
+    Ok(said)
+}
+
 /// What the test bench says of these vectors.
 fn play(vectors: &Path) -> Result<String> {
-    let program = cache("gateware")?.join("spu_vectors_tb.vvp");
+    let program = vectors.with_extension("vvp");
     let tests = folder().join("tests");
     let mut command = Command::new("iverilog");
     command.args(["-g2005", "-Wall", "-Wno-timescale", "-s", "spu_vectors_tb"]);
