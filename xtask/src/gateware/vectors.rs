@@ -14,7 +14,7 @@ use crate::{cache, cargo, root};
 /// clocks a second.
 const VECTORS: [(&str, &[&str]); 2] = [
     ("rev-a", &["--ticks", "100", "--short", "60", "--seed", "3"]),
-    ("rev-b", &["--ticks", "100", "--short", "60", "--seed", "5"]),
+    ("rev-b", &["--ticks", "60", "--short", "40", "--seed", "10"]),
 ];
 
 /// Files with what is compared, in each of which a wrong word must be found.
