@@ -19,12 +19,14 @@ mod model;
 mod model;
 mod pins;
 mod spi;
+mod twin;
 
 pub use board::RtlBoard;
 pub use clocks::RtlFpga;
 pub use error::RtlError;
 pub use model::available;
 pub use spi::RtlSpi;
+pub use twin::TwinBoard;
 
 /// Identity of this gateware under Verilator: ASCII `RTL1`.
 pub const GATEWARE_ID: u32 = 0x5254_4C31;

@@ -8,7 +8,7 @@
 //   01 n  let at most n ticks begin        02 n  so many did
 //   03 h  half a period of the SPI's clock, in ps
 //   04 o  select, if it is not low, and send octet o
-//   05 o  clock an octet out: it is o      06    select high, and wait while the gateware is busy
+//   05 w o  send w: o comes back           06    select high, and wait while the gateware is busy
 `default_nettype none
 `timescale 1ps/1ps
 
@@ -138,7 +138,7 @@ module spu_vectors_tb #(
                     exchange(spi[at][7:0]);
                 end
                 8'h05: begin
-                    exchange(8'd0);
+                    exchange(spi[at][15:8]);
                     octets = octets + 1;
                     if (got !== spi[at][7:0]) differ(got, spi[at][7:0], "octet, at word", at);
                 end

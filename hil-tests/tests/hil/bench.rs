@@ -8,6 +8,7 @@ use spu_protocol::payload::info::BoardKind;
 use spu_qemu::Board;
 
 use crate::qemu;
+use crate::rtl;
 use crate::served::ServedBoard;
 use crate::support::soon;
 
@@ -135,7 +136,7 @@ impl Slot {
     }
 
     fn open_with(uri: DeviceUri, served: Option<ServedBoard>) -> Result<Arc<Self>, Error> {
-        let device = uri.open()?;
+        let device = open_uri(&uri)?;
         let info = device.info().clone();
         let open = Mutex::new((!is_sim(&uri)).then_some(device));
         Ok(Arc::new(Self { uri, info, open, served }))
@@ -144,11 +145,19 @@ impl Slot {
     /// The open device, or a new one.
     fn device(&self, kept: Option<Box<dyn Device>>) -> Result<Box<dyn Device>, Error> {
         let Some(mut device) = kept else {
-            return self.uri.open();
+            return open_uri(&self.uri);
         };
         device.cancel_handle().clear();
         device.reset(ResetLevel::Fpga, soon())?;
         Ok(device)
+    }
+}
+
+/// Opens a device; the gateware beside the simulator.
+fn open_uri(uri: &DeviceUri) -> Result<Box<dyn Device>, Error> {
+    match uri {
+        DeviceUri::Rtl(options) => rtl::open_beside(options),
+        uri => uri.open(),
     }
 }
 

@@ -7,6 +7,8 @@
 //! SPU_DEVICE=unix:/tmp/spu.sock cargo test -p hil-tests     # a board that `spu-sim` serves there
 //! SPU_DEVICE=serial:/dev/ttyACM0 cargo test -p hil-tests    # a board
 //! SPU_DEVICE=qemu cargo test -p hil-tests                   # the firmware's image, emulated
+//! SPU_DEVICE=rtl cargo test -p hil-tests                    # the gateware under Verilator, whose every
+//!                                                           # octet is compared with the simulator's
 //! cargo test -p hil-tests -- rev-b::conformance             # a part, by name
 //! ```
 //!
@@ -22,6 +24,7 @@ mod flashing;
 mod inversion;
 mod qemu;
 mod relaxation;
+mod rtl;
 mod served;
 mod statistics;
 mod support;
@@ -67,8 +70,8 @@ fn rungs(uris: &str) -> Result<Vec<Rung>, Error> {
     let mut rungs: Vec<Rung> = alone
         .into_iter()
         .map(|bench| {
-            let suites = qemu::board(&bench).map_or(SUITES.into(), qemu::suites);
-            opened(bench, suites)
+            let suites = qemu::board(&bench).map(qemu::suites).or_else(|| rtl::suites(&bench));
+            opened(bench, suites.unwrap_or_else(|| SUITES.into()))
         })
         .collect();
     rungs.extend(together.into_iter().map(|bench| opened(bench, vec![COPIES])));
@@ -78,6 +81,11 @@ fn rungs(uris: &str) -> Result<Vec<Rung>, Error> {
             bench,
             suites: served::SUITES.into(),
         }));
+        rungs.push(Rung {
+            name: "rev-a.rtl".into(),
+            bench: rtl::open(),
+            suites: vec![("conformance", conformance::CASES)],
+        });
         rungs.extend(qemu::BOARDS.map(|(name, board)| {
             let copies = (board == Board::default()).then_some(COPIES);
             Rung {

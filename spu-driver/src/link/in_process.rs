@@ -15,7 +15,7 @@ const IDLE: Duration = Duration::from_micros(200);
 /// Virtual time of one piece of the board's work.
 const STEP: Duration = Duration::from_micros(1);
 
-/// A link to a board in this process: the simulator, or the gateware under Verilator.
+/// A link to a board in this process: the simulator, the gateware under Verilator, or any other.
 pub struct InProcess<B = SimBoard> {
     board: B,
     what: &'static str,
@@ -26,7 +26,7 @@ pub struct InProcess<B = SimBoard> {
 
 impl<B: InProcessBoard> InProcess<B> {
     /// A link to this board, which is `what`; its microcontroller goes by the driver's clock.
-    pub(crate) fn to(mut board: B, what: &'static str) -> Self {
+    pub fn to(mut board: B, what: &'static str) -> Self {
         board.set_clock(time::now);
         Self { board, what, sent: Vec::new(), read: 0 }
     }

@@ -16,7 +16,7 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_noise.v", "CUBIC + {3'd0, square}", "CUBIC + 21'd128 + {3'd0, square}"),
     ("spu_sequencer.v", "left == 32'd0", "left == 32'd1"),
     ("spu_moments.v", "{{32{product_late[31]}}, product_late}", "{32'd0, product_late}"),
-    ("spu_capture.v", "used < capacity", "used <= capacity"),
+    ("spu_capture.v", "used < capacity[ADDRESS:0]", "used <= capacity[ADDRESS:0]"),
     ("spu_spi.v", "addr + 16'd4", "addr + 16'd8"),
     ("spu_noise.v", "{mixed3[20:0], mixed3[31:21]}", "{mixed3[21:0], mixed3[31:22]}"),
     ("spu_noise.v", "cubic + 32'sd65536", "cubic + 32'sd0"),

@@ -131,7 +131,7 @@ impl<C: Converters> Pair<C> {
         Ok(octets.iter().fold(0, |word, octet| word << 8 | u32::from(*octet)))
     }
 
-    /// A transaction of both; what they answer is equal, and so are the ticks at which they do.
+    /// A transaction of both, which read after they write.
     pub(crate) fn exchange(
         &mut self,
         direction: u8,
@@ -139,22 +139,41 @@ impl<C: Converters> Pair<C> {
         write: &[u8],
         read: usize,
     ) -> Result<Vec<u8>> {
+        self.compare(direction, address, write, read, false)
+    }
+
+    /// A transaction of both, which write and read at once: what a bus sends while it only reads is
+    /// not said.
+    pub(crate) fn transfer(&mut self, direction: u8, address: u16, write: &[u8]) -> Result<()> {
+        self.compare(direction, address, write, write.len(), true)?;
+        Ok(())
+    }
+
+    /// A transaction of both; what they answer is equal, and so are the ticks at which they do.
+    fn compare(
+        &mut self,
+        direction: u8,
+        address: u16,
+        write: &[u8],
+        read: usize,
+        at_once: bool,
+    ) -> Result<Vec<u8>> {
         let [high, low] = address.to_be_bytes();
         let command = [direction, high, low, 0];
         let before = self.sim.fpga().run_ticks();
         let mut from_sim = vec![0; read];
-        transaction(&mut self.sim, command, write, &mut from_sim);
+        transaction(&mut self.sim, command, write, &mut from_sim, at_once);
         let ran = self.sim.fpga().run_ticks() - before;
         self.counts.octets += read as u64;
         let Some(rtl) = &mut self.rtl else {
             if ran > 0 {
                 self.recorded.advance(self.quantum, ran as u32);
             }
-            self.recorded.transaction(command, write, &from_sim);
+            self.recorded.transaction(command, write, &from_sim, at_once);
             return Ok(from_sim);
         };
         let mut from_rtl = vec![0; read];
-        transaction(rtl, command, write, &mut from_rtl);
+        transaction(rtl, command, write, &mut from_rtl, at_once);
         let rtl_ticks = rtl.fpga().run_ticks();
         if self.log.len() == LOG {
             self.log.remove(0);
@@ -217,8 +236,12 @@ fn transaction(
     command: [u8; 4],
     write: &[u8],
     read: &mut [u8],
+    at_once: bool,
 ) {
-    let mut operations =
-        [Operation::Write(&command), Operation::Write(write), Operation::Read(read)];
-    let Ok(()) = device.transaction(&mut operations);
+    let command = Operation::Write(&command);
+    let Ok(()) = if at_once {
+        device.transaction(&mut [command, Operation::Transfer(read, write)])
+    } else {
+        device.transaction(&mut [command, Operation::Write(write), Operation::Read(read)])
+    };
 }

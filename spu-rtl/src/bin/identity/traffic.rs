@@ -218,13 +218,12 @@ impl<C: Converters> Pair<C> {
         let direction = if self.one_in(2) { 0x80 } else { self.next() as u8 };
         let address = self.next() as u16;
         let address = if self.one_in(3) { address } else { address & 0x1FC };
-        let read = self.below(30) as usize;
-        let write: Vec<u8> = (0..self.below(9)).map(|_| self.next() as u8).collect();
         if direction == 0x80 {
+            let read = self.below(30) as usize;
             self.exchange(direction, address, &[], read)?;
-        } else if !(regs::CONTROL.saturating_sub(8)..=regs::CONTROL + 3).contains(&address) {
-            self.exchange(direction, address, &write, 0)?;
-            self.exchange(direction, address, &[], read)?;
+        } else if !(regs::CONTROL.saturating_sub(28)..=regs::CONTROL + 3).contains(&address) {
+            let octets: Vec<u8> = (0..self.below(28)).map(|_| self.next() as u8).collect();
+            self.transfer(direction, address, &octets)?;
         }
         Ok(())
     }

@@ -35,11 +35,24 @@ impl Script {
         self.0.push(Self::HALF_PERIOD | ps);
     }
 
-    /// A transaction, with the octets that come.
-    pub(crate) fn transaction(&mut self, command: [u8; 4], write: &[u8], read: &[u8]) {
-        let sent = command.iter().chain(write).map(|octet| Self::SEND | u32::from(*octet));
-        let received = read.iter().map(|octet| Self::RECEIVE | u32::from(*octet));
-        self.0.extend(sent.chain(received).chain([Self::END]));
+    /// A transaction, with the octets that come: after those that are written, or in their turn.
+    pub(crate) fn transaction(
+        &mut self,
+        command: [u8; 4],
+        write: &[u8],
+        read: &[u8],
+        at_once: bool,
+    ) {
+        let receive = |(sent, got): (u8, u8)| Self::RECEIVE | u32::from(sent) << 8 | u32::from(got);
+        let send = |octet: &u8| Self::SEND | u32::from(*octet);
+        self.0.extend(command.iter().map(send));
+        if at_once {
+            self.0.extend(write.iter().copied().zip(read.iter().copied()).map(receive));
+        } else {
+            self.0.extend(write.iter().map(send));
+            self.0.extend(read.iter().map(|got| receive((0, *got))));
+        }
+        self.0.push(Self::END);
     }
 }
 
