@@ -56,7 +56,7 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     mistake: u8,
     /// Write the simulator's words for the traffic of this profile to a folder, for
-    /// hardware/gateware/tests/spu_vectors_tb.v, and compare nothing
+    /// `hardware/gateware/tests/spu_vectors_tb.v`, and compare nothing
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["threads", "analog", "mistake"])]
     vectors: Option<PathBuf>,
     /// Profile of the vectors

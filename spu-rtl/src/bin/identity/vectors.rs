@@ -13,7 +13,7 @@ use crate::cells::Cells;
 use crate::pair::{Counts, Pair};
 use crate::traffic::Lengths;
 
-/// What happens at the SPI, as words of `spi.hex` (hardware/gateware/tests/spu_vectors_tb.v).
+/// What happens at the SPI, as words of `spi.hex` (`hardware/gateware/tests/spu_vectors_tb.v`).
 #[derive(Debug, Default)]
 pub(crate) struct Script(Vec<u32>);
 
