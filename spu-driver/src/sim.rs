@@ -62,9 +62,11 @@ pub fn rtl_board(options: &SimOptions) -> Result<spu_rtl::RtlBoard, Error> {
     })
 }
 
-/// The FPGA and the cells that `options` describe; `uri` names them in errors, which are those of
-/// [`sim_board`].
-pub(crate) fn sim_config(options: &SimOptions, uri: &str) -> Result<SimConfig, Error> {
+/// The FPGA and the cells that `options` describe; `uri` names them in errors.
+///
+/// # Errors
+/// [`Error::NotFound`] for a profile that cannot be read, [`Error::BadUri`] for options that are wrong.
+pub fn sim_config(options: &SimOptions, uri: &str) -> Result<SimConfig, Error> {
     let profile = Profile::find(&options.profile).map_err(|error| match error {
         ProfileError::Read { .. } => Error::NotFound { uri: uri.into(), why: error.to_string() },
         error => bad(uri, &error),

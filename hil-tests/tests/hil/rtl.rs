@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use spu_driver::link::InProcess;
+use spu_driver::sim::sim_config;
 use spu_driver::uri::SimOptions;
 use spu_driver::{Client, Device, DeviceUri, Error};
 use spu_rtl::{RtlError, TwinBoard};
-use spu_sim::{NonIdeality, Profile, SimConfig};
 
 use crate::bench::{self, Bench};
 use crate::support::soon;
@@ -38,18 +38,13 @@ pub(crate) fn open() -> Result<Arc<Bench>, String> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the gateware was not built or does not fit the profile;
-/// [`Error::BadUri`] for other options that are wrong.
+/// as [`sim_config`].
 pub(crate) fn open_beside(options: &SimOptions) -> Result<Box<dyn Device>, Error> {
     let uri = DeviceUri::Rtl(options.clone()).to_string();
-    let bad = |why: String| Error::BadUri { uri: uri.clone(), why };
-    let profile = Profile::find(&options.profile).map_err(|error| bad(error.to_string()))?;
-    let without: Result<_, _> =
-        options.without.iter().map(|name| name.parse::<NonIdeality>()).collect();
-    let without = without.map_err(|error| bad(error.to_string()))?;
-    let config = SimConfig { profile, seed: options.seed, copy: options.copy, without };
+    let config = sim_config(options, &uri)?;
     let quantum = options.quantum.and_then(NonZeroU32::new).unwrap_or(QUANTUM);
     let board = TwinBoard::new(&config, quantum).map_err(|error| match error {
-        RtlError::Sim(error) => bad(error.to_string()),
+        RtlError::Sim(error) => Error::BadUri { uri: uri.clone(), why: error.to_string() },
         error => Error::Unsupported { reasons: vec![error.to_string()] },
     })?;
     let link = InProcess::to(board, "the gateware under Verilator, beside the simulator");

@@ -4,6 +4,7 @@ use super::relax::{RelaxOptions, norm};
 use super::{Factored, Loaded};
 use crate::device::Device;
 use crate::error::Error;
+use crate::spd::dot;
 
 /// Time of the two runs in units of 1/‖F‖'s bound: long enough to move, too short to settle.
 const SHORT: f64 = 0.5;
@@ -54,8 +55,4 @@ fn direction(mut values: Vec<f64>) -> Option<Vec<f64>> {
         *x /= size;
     }
     (size > 0.0).then_some(values)
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

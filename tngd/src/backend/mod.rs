@@ -120,10 +120,7 @@ impl Report {
         self.iterations += other.iterations;
         self.phases.add(&other.phases);
         self.statistical_error = larger(self.statistical_error, other.statistical_error);
-        self.drift = match (self.drift, other.drift) {
-            (Some(a), Some(b)) => Some(a.worse(b)),
-            (a, b) => a.or(b),
-        };
+        self.drift = Drift::worst(self.drift, other.drift);
     }
 }
 
@@ -140,14 +137,14 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// The worse of two in each respect.
-    #[must_use]
-    pub fn worse(self, other: Self) -> Self {
-        Self {
-            asymmetry: larger(self.asymmetry, other.asymmetry),
-            bound: self.bound.max(other.bound),
-            may_be_unstable: self.may_be_unstable || other.may_be_unstable,
-        }
+    /// The worse of two in each respect; either may be missing.
+    pub fn worst(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        let (Some(one), Some(other)) = (a, b) else { return a.or(b) };
+        Some(Self {
+            asymmetry: larger(one.asymmetry, other.asymmetry),
+            bound: one.bound.max(other.bound),
+            may_be_unstable: one.may_be_unstable || other.may_be_unstable,
+        })
     }
 }
 

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::read;
-use crate::root;
+use spu_sim::profile::Kind;
 
 /// Nominal values; see `hardware/profiles` for what they are.
 pub(super) struct Profile {
@@ -28,45 +27,27 @@ impl Profile {
     /// The profile of that name.
     ///
     /// # Errors
-    /// Where it cannot be read, or is not one of RLC cells.
+    /// Where there is none, or it is not one of RLC cells.
     pub(super) fn named(name: &str) -> Result<Self> {
-        let path = root().join("hardware/profiles").join(format!("{name}.toml"));
-        Self::parse(&read(&path)?).with_context(|| path.display().to_string())
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let table: toml::Table = text.parse()?;
-        let at = |keys: &[&str]| {
-            let (last, path) = keys.split_last().context("no key")?;
-            let mut table = &table;
-            for key in path {
-                table =
-                    table.get(*key).and_then(|value| value.as_table()).context(key.to_string())?;
-            }
-            table.get(*last).context(last.to_string())
-        };
-        let number = |keys: &[&str]| {
-            let value = at(keys)?.get("value").with_context(|| keys.join("."))?;
-            let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
-            number.with_context(|| format!("{}: not a number", keys.join(".")))
-        };
-        ensure!(at(&["kind"])?.as_str() == Some("rlc"), "not a board of RLC cells");
+        let spu_sim::Profile { kind, cells, clock, cell, banks, drive, adc, .. } =
+            spu_sim::Profile::named(name)?;
+        ensure!(kind == Kind::Rlc, "{name} is not a board of RLC cells");
         Ok(Self {
-            name: at(&["name"])?.as_str().context("name")?.to_owned(),
-            cells: number(&["cells"])? as u32,
-            sample_hz: number(&["clock", "sample"])?,
-            r: number(&["cell", "r"])?,
-            l: number(&["cell", "l"])?,
-            stray: number(&["cell", "stray"])?,
-            self_bits: number(&["banks", "self_bits"])? as u32,
-            self_lsb: number(&["banks", "self_lsb"])?,
-            coupling_bits: number(&["banks", "coupling_bits"])? as u32,
-            coupling_lsb: number(&["banks", "coupling_lsb"])?,
-            coupling_signed: at(&["banks", "coupling_signed"])?.as_bool().context("signed")?,
-            dac_bits: number(&["drive", "dac_bits"])? as u32,
-            dac_full_scale: number(&["drive", "full_scale"])?,
-            adc_bits: number(&["adc", "bits"])? as u32,
-            adc_full_scale: number(&["adc", "full_scale"])?,
+            name: name.to_owned(),
+            cells: cells.value,
+            sample_hz: clock.sample.value,
+            r: cell.r.value,
+            l: cell.l.context("RLC cells have an inductor")?.value,
+            stray: cell.stray.value,
+            self_bits: banks.self_bits.value,
+            self_lsb: banks.self_lsb.value,
+            coupling_bits: banks.coupling_bits.value,
+            coupling_lsb: banks.coupling_lsb.value,
+            coupling_signed: banks.coupling_signed,
+            dac_bits: drive.dac_bits.value,
+            dac_full_scale: drive.full_scale.value,
+            adc_bits: adc.bits.value,
+            adc_full_scale: adc.full_scale.value,
         })
     }
 

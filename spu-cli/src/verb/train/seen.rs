@@ -38,9 +38,7 @@ impl Seen {
             self.products += report.products as u64;
             self.phases.add(&report.phases);
             self.statistical_error = report.statistical_error;
-            if let Some(drift) = report.drift {
-                self.drift = Some(self.drift.map_or(drift, |worst| worst.worse(drift)));
-            }
+            self.drift = Drift::worst(self.drift, report.drift);
         }
     }
 }
