@@ -6,9 +6,10 @@ use spu_sim::analog::BankCodes;
 use spu_sim::converters::{Converters as _, Kept};
 use spu_sim::{AdcRow, DacRow, LANES};
 
+use crate::analysis::{Analysis, converter};
 use crate::codes;
 use crate::error::SpiceError;
-use crate::netlist::{Analysis, Circuit, Imperfections, converter};
+use crate::netlist::{Circuit, Imperfections};
 use crate::ngspice;
 use crate::poles::{self, Mode};
 

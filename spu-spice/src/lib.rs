@@ -4,13 +4,17 @@
 //! [`ngspice::run`] runs it; [`compare`] puts beside each other what comes out and what
 //! [`spu_sim::Analog`] says: resonances, step responses sample by sample, covariances.
 
+mod analysis;
 pub mod codes;
 pub mod compare;
+mod deck;
 mod error;
 pub mod netlist;
 pub mod ngspice;
 mod poles;
 
+pub use analysis::{Analysis, converter};
+pub use deck::Netlist;
 pub use error::SpiceError;
-pub use netlist::{Analysis, Circuit, Imperfections, Netlist};
+pub use netlist::{Circuit, Imperfections};
 pub use poles::Mode;

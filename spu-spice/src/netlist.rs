@@ -13,22 +13,20 @@
 //! 2 · ½ · 2c ((v_i − v_j)/2)² = ½ c (v_i − v_j)²        ½ c (v_i + v_j)².
 //! ```
 
-use std::fmt::{self, Write as _};
-
 use spu_protocol::code::CouplingCode;
 use spu_sim::analog::{BankCodes, MIN_SELF_FARAD, Parts};
 use spu_sim::converters::Converters as _;
 use spu_sim::profile::{Kind, Profile};
-use spu_sim::{Analog, DacRow, Dispatch, LANES};
+use spu_sim::{Analog, Dispatch, LANES};
 
+use crate::analysis::Analysis;
+use crate::deck::{Deck, Netlist, Value, closed, parameters};
 use crate::error::SpiceError;
 
 /// A closed switch, where nothing is said about it. It adds R·C/L times itself, 2e-8, to a cell's losses.
 const CLOSED_OHM: f64 = 1e-5;
 /// An open switch.
 const OPEN_OHM: f64 = 1e12;
-/// A DAC's code changes within this, 1e-5 of a sample period.
-const EDGE_SECOND: f64 = 1e-12;
 
 /// What the profile does not have and the simulator does not know. 0 stands for without.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -59,36 +57,6 @@ pub struct Circuit {
     pub imperfections: Imperfections,
     seed: u64,
     copy: u32,
-}
-
-/// What is done with the board.
-#[derive(Debug, Clone, Copy)]
-pub enum Analysis<'a> {
-    /// The DACs play these codes from rest, one row a sample period, held in between. The solver makes
-    /// at least `steps` steps in each period.
-    Transient {
-        /// The codes.
-        codes: &'a [DacRow],
-        /// Fewest steps a period.
-        steps: u32,
-    },
-    /// 1 A into one cell at `points` frequencies, evenly from `from` to `to` hertz.
-    Frequency {
-        /// The driven cell.
-        cell: usize,
-        /// First frequency, in hertz.
-        from: f64,
-        /// Last frequency, in hertz.
-        to: f64,
-        /// Number of frequencies.
-        points: u32,
-    },
-}
-
-/// The vector of ngspice that has what the converter of `cell` sees, in volts: gain and offset included,
-/// neither rounded nor clipped.
-pub fn converter(cell: usize) -> String {
-    format!("v(adc{cell})")
 }
 
 impl Circuit {
@@ -452,160 +420,6 @@ impl Circuit {
             elements.iter().enumerate().filter(|(bit, _)| closed(code, *bit)).map(|(_, e)| e).sum();
         self.parts.stray_farad[cell].max(MIN_SELF_FARAD - switched)
     }
-
-    fn analysis(&self, deck: &mut Deck, name: &str, analysis: &Analysis) {
-        let saved: Vec<_> = (0..self.cells()).map(converter).collect();
-        match *analysis {
-            Analysis::Transient { codes, steps } => {
-                let period = self.profile.sample_period_s();
-                deck.note(format_args!(
-                    "The DACs: codes from a file, each held for a period of {} s, times ampere a code.",
-                    Value(period)
-                ));
-                let zeros = vec!["0"; self.cells()].join(" ");
-                let scales: Vec<_> = (0..self.cells())
-                    .map(|cell| Value(self.parts.drive_ampere[cell]).to_string())
-                    .collect();
-                deck.line(format_args!(
-                    ".model codes filesource (file=\"{name}.codes\" amplstep=FALSE timerelative=FALSE"
-                ));
-                deck.line(format_args!("+ amploffset=[{zeros}]"));
-                deck.line(format_args!("+ amplscale=[{}])", scales.join(" ")));
-                let outputs: Vec<_> =
-                    (0..self.cells()).map(|cell| format!("dac{cell} 0")).collect();
-                deck.line(format_args!("Acodes %vd([{}]) codes", outputs.join(" ")));
-                deck.note(format_args!("The sample clock: the solver stops at each of its edges."));
-                deck.line(format_args!(
-                    "Vclock clock 0 PULSE(0 1 0 {EDGE_SECOND:e} {EDGE_SECOND:e} {:.15e} {period:.15e})",
-                    period / 2.0
-                ));
-                deck.gap();
-                deck.note(format_args!(
-                    "Trapezoidal rule, {steps} steps a period or more; from rest."
-                ));
-                deck.line(format_args!(
-                    ".options method=trap reltol=1e-6 abstol=1e-15 vntol=1e-9 chgtol=1e-18"
-                ));
-                let step = Value(period / f64::from(steps));
-                // A little more than the last period, so that its end is an instant within.
-                let end = Value(period * (codes.len() as f64 + 1.0 / f64::from(steps)));
-                deck.line(format_args!(".tran {step} {end} 0 {step} uic"));
-            }
-            Analysis::Frequency { cell, from, to, points } => {
-                for other in 0..self.cells() {
-                    let drive = if other == cell { "DC 0 AC 1" } else { "DC 0" };
-                    deck.line(format_args!("Vdac{other} dac{other} 0 {drive}"));
-                }
-                deck.gap();
-                deck.line(format_args!(".ac lin {points} {} {}", Value(from), Value(to)));
-            }
-        }
-        deck.line(format_args!(".save {}", saved.join(" ")));
-        deck.line(format_args!(".end"));
-    }
-
-    /// The codes as points in time, two for each period: the last codes at its start, and its own once
-    /// they are there.
-    fn staircase(&self, codes: &[DacRow]) -> String {
-        let mut deck = Deck::default();
-        let period = self.profile.sample_period_s();
-        let text = |row: &DacRow| {
-            let codes: Vec<_> = row[..self.cells()].iter().map(|code| code.0.to_string()).collect();
-            codes.join(" ")
-        };
-        let mut before = DacRow::default();
-        for (tick, row) in codes.iter().enumerate() {
-            let time = tick as f64 * period;
-            deck.line(format_args!("{time:.15e} {}", text(&before)));
-            deck.line(format_args!("{:.15e} {}", time + EDGE_SECOND, text(row)));
-            before = *row;
-        }
-        // The last codes are held: at its last point a source ends.
-        for beyond in 1..3 {
-            let time = (codes.len() + beyond) as f64 * period;
-            deck.line(format_args!("{time:.15e} {}", text(&before)));
-        }
-        deck.text
-    }
-}
-
-/// A netlist and the file that it reads.
-#[derive(Debug, Clone)]
-pub struct Netlist {
-    /// Name of its files, without ending.
-    pub name: String,
-    /// The netlist.
-    pub text: String,
-    /// DAC codes at instants of time, of a transient.
-    pub codes: Option<String>,
-}
-
-impl Netlist {
-    /// Its files: name and contents.
-    pub fn files(&self) -> Vec<(String, &str)> {
-        let mut files = vec![(format!("{}.cir", self.name), self.text.as_str())];
-        files.extend(self.codes.as_deref().map(|codes| (format!("{}.codes", self.name), codes)));
-        files
-    }
-}
-
-/// The text of a netlist.
-#[derive(Default)]
-struct Deck {
-    text: String,
-}
-
-impl Deck {
-    fn line(&mut self, line: fmt::Arguments) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.text, "{line}");
-    }
-
-    fn note(&mut self, note: fmt::Arguments) {
-        self.line(format_args!("* {note}"));
-    }
-
-    fn gap(&mut self) {
-        self.text.push('\n');
-    }
-
-    /// An instance of a bank: switches and elements, four a line.
-    fn instance(&mut self, head: &str, code: CouplingCode, values: impl Iterator<Item = f64>) {
-        self.line(format_args!("{head}"));
-        let elements: Vec<_> = values
-            .enumerate()
-            .map(|(bit, value)| {
-                format!("b{bit}={} e{bit}={}", u8::from(closed(code, bit)), Value(value))
-            })
-            .collect();
-        for chunk in elements.chunks(4) {
-            self.line(format_args!("+ {}", chunk.join("  ")));
-        }
-    }
-}
-
-/// A number with ten digits, as ngspice reads it.
-struct Value(f64);
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0.0 {
-            return f.write_str("0");
-        }
-        let text = format!("{:.9e}", self.0);
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let digits = digits.trim_end_matches('0').trim_end_matches('.');
-        if exponent == "0" { f.write_str(digits) } else { write!(f, "{digits}e{exponent}") }
-    }
-}
-
-fn closed(code: CouplingCode, bit: usize) -> bool {
-    code.0.unsigned_abs() >> bit & 1 == 1
-}
-
-/// Parameters of a bank: which switches are closed, values of the elements.
-fn parameters(bits: u8) -> String {
-    (0..bits).fold(String::new(), |text, bit| text + &format!(" b{bit}=0 e{bit}=1"))
 }
 
 const _: () = assert!(LANES == 8, "nodes are named by one digit");

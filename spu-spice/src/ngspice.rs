@@ -6,8 +6,8 @@ use std::process::Command;
 use nalgebra::Complex;
 use spu_sim::profile::Profile;
 
+use crate::deck::Netlist;
 use crate::error::SpiceError;
-use crate::netlist::Netlist;
 
 /// Environment variable that names another ngspice.
 pub const PROGRAM: &str = "SPU_NGSPICE";
