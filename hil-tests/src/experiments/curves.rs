@@ -9,7 +9,7 @@ use tngd::optim::Rule;
 use super::page::{CLASSES, Page, accuracies, averaged, marked, mean_and_spread, table};
 use super::run::{Data, Method, Point, Recipe, Run, Source, train};
 use super::tune::{
-    DECAYS, Grid, NATURAL_DECAYS, Trial, covariance, equilibrium, kronecker, listed, natural,
+    DECAYS, Grid, NATURAL_DECAYS, Trial, adam, covariance, equilibrium, kronecker, listed, natural,
     plain, tune,
 };
 use super::{EXAMPLES, Scope, Task};
@@ -25,18 +25,17 @@ impl Family {
     fn new(grid: Grid, members: Vec<(&'static str, Source)>) -> Self {
         Self { grid, members }
     }
+}
 
-    /// The recipes of its members with the settings of the best trial.
-    fn recipes(&self, trials: &[Trial]) -> Vec<Recipe> {
-        let best = &trials[0].recipe;
-        let Method::Natural(_, settings) = &best.method else { return vec![best.clone()] };
-        let member = |(name, source): &(&str, Source)| Recipe {
-            name: (*name).into(),
-            method: Method::Natural(source.clone(), *settings),
-            ..best.clone()
-        };
-        self.members.iter().map(member).collect()
-    }
+/// The recipes of a family's members with its best settings; of a rule without backend, itself.
+fn recipes_of(members: Vec<(&'static str, Source)>, best: &Recipe) -> Vec<Recipe> {
+    let Method::Natural(_, settings) = best.method else { return vec![best.clone()] };
+    let member = |(name, source): (&str, Source)| Recipe {
+        name: name.into(),
+        method: Method::Natural(source, settings),
+        schedule: best.schedule,
+    };
+    members.into_iter().map(member).collect()
 }
 
 /// A page of this kind.
@@ -54,10 +53,7 @@ fn rules() -> [Family; 2] {
     let sgd = Rule::Sgd { momentum: 0.0 };
     [
         Family::new(plain("SGD", sgd, [0.02, 0.05, 0.1, 0.2, 0.4, 0.8], DECAYS), Vec::new()),
-        Family::new(
-            plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016], DECAYS),
-            Vec::new(),
-        ),
+        Family::new(adam(), Vec::new()),
     ]
 }
 
@@ -93,22 +89,12 @@ fn limits() -> [Family; 3] {
 /// # Errors
 /// Missing data, boards that do not run.
 pub fn optimizers(scope: &Scope) -> Result<Page> {
-    let tngd = relaxing(
-        NATURAL_DECAYS,
-        vec![
-            ("TNGD, board", Source::board()),
-            ("TNGD, krylov", Source::Krylov(8)),
-            ("TNGD, exact-law", Source::ExactLaw),
-        ],
-    );
-    let course = Course {
-        title: "Loss and accuracy by optimizer",
-        task: Task::CONVNET,
-        families: rules().into_iter().chain([tngd]).chain(limits()).collect(),
-        tuned: scope.pick(10, 100),
-        looks: scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]),
-    };
-    page(course, scope)
+    let tngd = vec![
+        ("TNGD, board", Source::board()),
+        ("TNGD, krylov", Source::Krylov(8)),
+        ("TNGD, exact-law", Source::ExactLaw),
+    ];
+    hundred_steps("Loss and accuracy by optimizer", Task::CONVNET, tngd, scope)
 }
 
 /// A network that is small enough for every backend, the factored array among them.
@@ -116,19 +102,27 @@ pub fn optimizers(scope: &Scope) -> Result<Page> {
 /// # Errors
 /// As [`optimizers`].
 pub fn backends(scope: &Scope) -> Result<Page> {
-    let tngd = relaxing(
-        NATURAL_DECAYS,
-        vec![
-            ("TNGD, factored array", Source::Array("rc-factored".into())),
-            ("TNGD, board", Source::board()),
-            ("TNGD, krylov", Source::Krylov(8)),
-            ("TNGD, exact-law", Source::ExactLaw),
-            ("TNGD, euler, δt = τ/100", Source::Euler),
-        ],
-    );
+    let tngd = vec![
+        ("TNGD, factored array", Source::Array("rc-factored".into())),
+        ("TNGD, board", Source::board()),
+        ("TNGD, krylov", Source::Krylov(8)),
+        ("TNGD, exact-law", Source::ExactLaw),
+        ("TNGD, euler, δt = τ/100", Source::Euler),
+    ];
+    hundred_steps("Every backend on a small network", Task::DENSE, tngd, scope)
+}
+
+/// Everything, tuned for a hundred steps; TNGD at finite times on these backends.
+fn hundred_steps(
+    title: &'static str,
+    task: Task,
+    tngd: Vec<(&'static str, Source)>,
+    scope: &Scope,
+) -> Result<Page> {
+    let tngd = relaxing(NATURAL_DECAYS, tngd);
     let course = Course {
-        title: "Every backend on a small network",
-        task: Task::DENSE,
+        title,
+        task,
         families: rules().into_iter().chain([tngd]).chain(limits()).collect(),
         tuned: scope.pick(10, 100),
         looks: scope.pick(&[5, 10], &[5, 20, 35, 50, 75, 100, 125, 156]),
@@ -159,11 +153,11 @@ fn page(course: Course, scope: &Scope) -> Result<Page> {
     let Course { title, task, families, tuned, looks } = course;
     let validation = Data::validation(&scope.data)?.on(task);
     let (mut recipes, mut tried, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
-    for family in families {
-        let trials = tune(family.grid.clone(), &validation, tuned, scope)?;
+    for Family { grid, members } in families {
+        let trials = tune(grid, &validation, tuned, scope)?;
         // One of each: more curves cannot be told apart.
         drawn.push(recipes.len());
-        recipes.extend(family.recipes(&trials));
+        recipes.extend(recipes_of(members, &trials[0].recipe));
         tried.push(trials);
     }
     drop(validation);

@@ -5,12 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 use spu_cli::plot::panels::{Axes, Panel};
 use spu_cli::text::percent;
-use tngd::optim::Rule;
 
 use super::page::{Page, accuracies, marked, mean_and_spread, median_and_range, table};
 use super::run::{Data, Method, Recipe, Source, train};
 use super::times::{self, Ratios};
-use super::tune::{DECAYS, NATURAL_DECAYS, listed, natural, plain, tune, warm};
+use super::tune::{self, NATURAL_DECAYS, listed, natural, tune, warm};
 use super::{CHOSEN, EXAMPLES, Scope};
 
 /// Steps of the short horizon.
@@ -145,12 +144,7 @@ impl Measured {
 pub fn goals(scope: &Scope) -> Result<Page> {
     let steps = scope.pick(10, SHORT);
     let validation = Data::validation(&scope.data)?;
-    let adam = tune(
-        plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016], DECAYS),
-        &validation,
-        steps,
-        scope,
-    )?;
+    let adam = tune(tune::adam(), &validation, steps, scope)?;
     let tngd = tune(
         natural("TNGD, krylov", &Source::Krylov(8), NATURAL_DECAYS),
         &validation,

@@ -42,6 +42,11 @@ pub fn plain(name: &str, rule: Rule, rates: [f64; 6], decays: [f64; 2]) -> Grid 
     all.map(recipe).collect()
 }
 
+/// Adam for a hundred steps: 12 trials.
+pub fn adam() -> Grid {
+    plain("Adam", Rule::ADAM, [0.002, 0.004, 0.006, 0.008, 0.012, 0.016], DECAYS)
+}
+
 /// Rates, dampings and decays of TNGD with a warm start, at t = 1 τ: 12 trials.
 pub fn natural(name: &str, source: &Source, decays: [f64; 2]) -> Grid {
     let mut grid = Grid::new();

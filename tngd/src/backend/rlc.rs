@@ -148,7 +148,8 @@ fn is_scatter(error: &BlockError) -> bool {
 /// Says what to do about it.
 fn edge(a: &SpdMatrix, error: &BlockError) -> Box<dyn std::error::Error + Send + Sync> {
     format!(
-        "the matrix's condition number, {:.0}, is at the edge of what these cells hold: raise the damping, or          take more samples; where that does not help: {error}",
+        "the matrix's condition number, {:.0}, is at the edge of what these cells hold: raise the damping, or \
+         take more samples; where that does not help: {error}",
         a.condition()
     )
     .into()
@@ -214,5 +215,25 @@ impl Inverter for RlcBoard {
     fn invert(&mut self, a: &SpdMatrix, seed: u64) -> Result<Inverse, BackendError> {
         let (result, spent) = self.read(a, seed)?;
         Ok(Inverse { inverse: result.inverse, spent })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_matrix_at_the_edge_of_the_cells_says_what_to_do() {
+        let error = BlockError::Operation(OperationError::Inconsistent);
+        assert!(is_scatter(&error) && !is_scatter(&BlockError::Operation(Error::Cancelled.into())));
+        let a = SpdMatrix::new(&array![[600.0, 0.0], [0.0, 1.0]], 0.0).unwrap();
+        let text = edge(&a, &error).to_string();
+        assert!(
+            text.contains("condition number, 600,") && text.contains("raise the damping"),
+            "{text}"
+        );
+        assert!(text.contains(&error.to_string()) && !text.contains("  "), "{text}");
     }
 }
