@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// `rtl.mutants_missed`
     #[arg(long, value_name = "NAME", conflicts_with_all = ["synthesise", "mutants"])]
     figure: Option<String>,
-    /// Measure the figure in seconds
+    /// Refuse, since it takes a minute: what `cargo xtask figures --quick` asks of every figure
     #[arg(long, requires = "figure")]
     quick: bool,
 }
