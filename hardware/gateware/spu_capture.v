@@ -3,10 +3,10 @@
 //
 // Samples of a frame to be stored come one cell a clock, cells 0 to 7, with no frame between. A frame
 // is counted (`frames`) 10 clocks after its first sample. Its place was set aside by `reserve` when
-// its tick was begun; `room`: there is one. A place is free again when the frame's last octet was
-// taken. The memory is addressed by frames of whole 16-bit words.
+// its tick was begun; `room`, three clocks later: there is one. A place is free again when the frame's
+// last octet was taken. The memory is addressed by frames of whole 16-bit words.
 //
-// Reading looks ahead: `octet` is the octet at the look-ahead (0 where no whole frame is left), two
+// Reading looks ahead: `octet` is the octet at the look-ahead (0 where no whole frame is left), four
 // clocks after `read_begin` or `read_next`. `read_next` says that `octet` was used in this clock and
 // moves on. `read_taken` says that the octet used before the last one has left the FPGA;
 // `read_begin` goes back to the first that has not.
@@ -24,7 +24,7 @@ module spu_capture #(
     input  wire wide,
     input  wire control_bit,
     input  wire reserve,
-    output wire room,
+    output reg  room,
     input  wire valid,
     input  wire [2:0] cell_index,
     input  wire signed [15:0] code,
@@ -33,7 +33,7 @@ module spu_capture #(
     input  wire read_begin,
     input  wire read_next,
     input  wire read_taken,
-    output wire [7:0] octet
+    output reg  [7:0] octet
 );
     // Octets and words of a frame, with N' = 16 and 12.
     localparam integer WIDE_OCTETS = 2 * CELLS, NARROW_OCTETS = (3 * CELLS + 1) / 2;
@@ -97,19 +97,35 @@ module spu_capture #(
 
     // --- Memory -----------------------------------------------------------------------------
 
-    reg [15:0] memory [0:(1 << ADDRESS) - 1];
-    reg [15:0] word_out;
-    reg odd, there;
+    // In halves, each with a register behind it: block RAM takes most of a clock to answer.
+    localparam integer HALF = ADDRESS - 1;
+    reg [15:0] lower [0:(1 << HALF) - 1];
+    reg [15:0] upper [0:(1 << HALF) - 1];
+    reg [15:0] lower_out, upper_out, lower_late, upper_late;
+    reg in_upper, in_upper_late, odd, odd_late, there, there_late, there_shown;
+    wire [15:0] word_out = in_upper_late ? upper_late : lower_late;
     always @(posedge clk) begin
-        if (write) memory[write_at] <= packed_word;
-        word_out <= memory[look_at];
+        if (write && !write_at[HALF]) lower[write_at[HALF-1:0]] <= packed_word;
+        if (write && write_at[HALF]) upper[write_at[HALF-1:0]] <= packed_word;
+        lower_out <= lower[look_at[HALF-1:0]];
+        upper_out <= upper[look_at[HALF-1:0]];
+        in_upper <= look_at[HALF];
+        lower_late <= lower_out;
+        upper_late <= upper_out;
+        in_upper_late <= in_upper;
+        odd_late <= odd;
+        there_late <= there;
+        octet <= !there_late ? 8'd0 : odd_late ? word_out[7:0] : word_out[15:8];
+        there_shown <= there_late;
     end
-    assign octet = !there ? 8'd0 : odd ? word_out[7:0] : word_out[15:8];
 
     // --- Frames -----------------------------------------------------------------------------
 
     // Places set aside; frames that are in and not wholly taken; frames not wholly looked at.
-    reg [31:0] used, stored, ahead;
+    reg [ADDRESS:0] used, stored, ahead, whole;
+    // A frame has one word at least.
+    localparam [ADDRESS:0] FRAME = 1, NONE = 0;
+    reg reserved;
     // Octets taken of the frame that is being read, and looked at.
     reg [4:0] read_octet, look_octet;
     // What the last two looks found: whether an octet was there, the older one in bit 1. The octet
@@ -118,42 +134,50 @@ module spu_capture #(
     wire look_last = look_octet == frame_octets - 5'd1;
     wire read_last = read_octet == frame_octets - 5'd1;
     // As the octet was shown: a frame may have come in since.
-    wire look = read_next && there;
+    wire look = read_next && there_shown;
     wire leave = read_taken && found[1];
+    wire look_frame = look && look_last;
     wire freed = leave && read_last;
-    assign room = used < capacity;
-    assign frames = stored - {31'd0, read_octet != 5'd0};
+    assign frames = {{(31 - ADDRESS){1'b0}}, whole};
 
     // A frame's last word may be half a word: the next frame starts with a whole one.
     wire look_word = look && (look_octet[0] || look_last);
     wire read_word = leave && (read_octet[0] || read_last);
     always @(posedge clk) begin
         odd <= look_octet[0];
-        there <= ahead != 32'd0;
+        there <= ahead != NONE;
+        whole <= read_octet != 5'd0 ? stored - FRAME : stored;
+        // Of an emptied memory at once: a run may begin with the next clock.
+        room <= clear || used < capacity[ADDRESS:0];
+        reserved <= reserve;
         if (clear) begin
-            used <= 32'd0;
-            stored <= 32'd0;
-            ahead <= 32'd0;
+            used <= NONE;
+            stored <= NONE;
+            ahead <= NONE;
             read_octet <= 5'd0;
             look_octet <= 5'd0;
             read_at <= {ADDRESS{1'b0}};
             look_at <= {ADDRESS{1'b0}};
             found <= 2'd0;
         end else begin
-            used <= used + {31'd0, reserve} - {31'd0, freed};
-            stored <= stored + {31'd0, frame_in} - {31'd0, freed};
+            if (reserved && !freed) used <= used + FRAME;
+            if (!reserved && freed) used <= used - FRAME;
+            if (frame_in && !freed) stored <= stored + FRAME;
+            if (!frame_in && freed) stored <= stored - FRAME;
             if (leave) read_octet <= read_last ? 5'd0 : read_octet + 5'd1;
             if (read_word) read_at <= read_at == end_at ? {ADDRESS{1'b0}} : read_at + ONE;
             if (read_begin) begin
-                ahead <= stored + {31'd0, frame_in} - {31'd0, freed};
+                ahead <= !freed && frame_in ? stored + FRAME
+                    : freed && !frame_in ? stored - FRAME : stored;
                 look_octet <= read_octet;
                 look_at <= read_at;
                 found <= 2'd0;
             end else begin
-                ahead <= ahead + {31'd0, frame_in} - {31'd0, look && look_last};
+                if (frame_in && !look_frame) ahead <= ahead + FRAME;
+                if (!frame_in && look_frame) ahead <= ahead - FRAME;
                 if (look) look_octet <= look_last ? 5'd0 : look_octet + 5'd1;
                 if (look_word) look_at <= look_at == end_at ? {ADDRESS{1'b0}} : look_at + ONE;
-                if (read_next) found <= {found[0], there};
+                if (read_next) found <= {found[0], there_shown};
             end
         end
     end

@@ -6,7 +6,7 @@
 // DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
 // clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
 //
-// Codes are copied within 150 clocks of the write of CONTROL, 60 of them to drain. A write to the
+// Codes are copied within 150 clocks of the write of CONTROL, 72 of them to drain. A write to the
 // copied registers takes 8 octets: 123 clocks at 50 MHz and 96 MHz, and the copies of `apply` are
 // the first; `reseed` with `apply` on a running sequencer is the one case to leave time for.
 //
@@ -94,7 +94,7 @@ module spu_commands #(
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
                     if (load_at == (seeds ? 7'd63 : 7'd91)) begin
                         load <= 1'b0;
-                        clocks <= 8'd3;
+                        clocks <= 8'd4;
                         state <= LOADED;
                     end
                 end

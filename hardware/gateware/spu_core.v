@@ -87,8 +87,11 @@ module spu_core #(
     // --- Bus and registers ------------------------------------------------------------------
 
     wire [15:0] addr;
-    wire [31:0] wdata, rdata;
+    wire [31:0] wdata, selected;
     wire we, re, taken;
+    // What was read, a clock later.
+    reg [31:0] rdata;
+    always @(posedge clk) rdata <= selected;
     wire fifo_begin, fifo_next, fifo_taken;
     wire [7:0] fifo_octet;
     spu_spi spi (
@@ -137,7 +140,7 @@ module spu_core #(
     wire [31:0] store_rdata;
     spu_regs #(.CELLS(CELLS)) regs (
         .clk(clk), .reset(reset || control_soft_reset),
-        .addr(addr), .wdata(wdata), .we(we), .re(re), .taken(taken), .rdata(rdata),
+        .addr(addr), .wdata(wdata), .we(we), .re(re), .taken(taken), .rdata(selected),
         .gateware_id(gateware_id), .board_kind(board_kind), .board_cells(board_cells),
         .banks_self_bits(banks_self_bits), .banks_coupling_bits(banks_coupling_bits),
         .banks_coupling_signed(banks_coupling_signed), .banks_storage_bits(banks_storage_bits),

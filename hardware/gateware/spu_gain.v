@@ -1,6 +1,6 @@
 // Gain stage: code = clamp(((y gain + 2^11) >> 12) + bias, +- full scale), one cell a clock.
 //
-// Latency 3 clocks from `valid` to `code_valid`. Active gains and biases are copies, taken over the
+// Latency 7 clocks from `valid` to `code_valid`. Active gains and biases are copies, taken over the
 // loads of spu_store (addresses 16 + cell and 24 + cell) while no cell is on its way.
 `default_nettype none
 
@@ -24,28 +24,38 @@ module spu_gain (
         if (loaded && loaded_at[6:3] == 4'd3) biases[loaded_at[2:0]] <= loaded_data[15:0];
     end
 
-    // 1: product; 2: sum; 3: clamp. |y gain| < 2^29.
-    reg signed [30:0] product;
+    // 1: factor; 2 and 3: product, which has a clock to leave the multiplier in; 4: rounded, bias;
+    // 5: sum; 6: compared; 7: clamped. |y gain| < 2^29.
+    reg signed [16:0] factor;
+    reg signed [13:0] y;
+    reg signed [30:0] product, product_late;
+    wire signed [30:0] rounded = product_late + 31'sd2048;
+    reg signed [18:0] scaled;
     reg signed [15:0] bias;
-    reg signed [19:0] sum;
-    wire signed [30:0] rounded = product + 31'sd2048;
-    wire signed [18:0] scaled = rounded[30:12];
+    reg signed [19:0] sum, sum_late;
+    reg above, below;
     wire signed [19:0] high = $signed({4'd0, full_scale});
+    reg [6:0] valids = 7'd0;
+    reg [2:0] cells [1:7];
+    integer stage;
     always @(posedge clk) begin
-        product <= shaped * $signed({1'b0, gains[cell_index]});
-        bias <= biases[cell_index];
+        factor <= $signed({1'b0, gains[cell_index]});
+        y <= shaped;
+        product <= y * factor;
+        product_late <= product;
+        scaled <= rounded[30:12];
+        bias <= biases[cells[3]];
         sum <= {scaled[18], scaled} + {{4{bias[15]}}, bias};
-        code <= sum > high ? high[15:0] : sum < -high ? -high[15:0] : sum[15:0];
+        sum_late <= sum;
+        above <= sum > high;
+        below <= sum < -high;
+        code <= above ? high[15:0] : below ? -high[15:0] : sum_late[15:0];
+        valids <= {valids[5:0], valid};
+        cells[1] <= cell_index;
+        for (stage = 2; stage <= 7; stage = stage + 1) cells[stage] <= cells[stage - 1];
     end
-
-    reg [2:0] valids = 3'd0;
-    reg [8:0] cells;
-    always @(posedge clk) begin
-        valids <= {valids[1:0], valid};
-        cells <= {cells[5:0], cell_index};
-    end
-    assign code_valid = valids[2];
-    assign code_cell = cells[8:6];
+    assign code_valid = valids[6];
+    assign code_cell = cells[7];
 endmodule
 
 `default_nettype wire

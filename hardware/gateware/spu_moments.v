@@ -6,7 +6,7 @@
 // them, and 48 bits as many codes. 12 clocks from a tick's last sample to the last accumulator.
 //
 // `clear` acts at once: the next tick starts the accumulators. Bus: 64-bit values in two words, low
-// word at even indices, on `rdata` two clocks after `sum_re` or `product_re`. Accumulators have
+// word at even indices, on `rdata` five clocks after `sum_re` or `product_re`. Accumulators have
 // one read port: words read while ticks are on their way are not to be used.
 `default_nettype none
 
@@ -22,10 +22,10 @@ module spu_moments #(
     input  wire signed [15:0] code,
     input  wire [3:0] sum_index,
     input  wire sum_re,
-    output wire [31:0] sum_rdata,
+    output reg  [31:0] sum_rdata,
     input  wire [6:0] product_index,
     input  wire product_re,
-    output wire [31:0] product_rdata
+    output reg  [31:0] product_rdata
 );
     // --- Ring -------------------------------------------------------------------------------
 
@@ -48,6 +48,17 @@ module spu_moments #(
 
     // --- Addressed by the bus ---------------------------------------------------------------
 
+    // The access in the clock after.
+    reg bus_re, bus_product;
+    reg [3:0] bus_sum;
+    reg [6:0] bus_index;
+    always @(posedge clk) begin
+        bus_re <= sum_re || product_re;
+        bus_product <= product_re;
+        bus_sum <= sum_index;
+        bus_index <= product_index;
+    end
+
     // Cells i <= j of a product, by the order of the register map.
     reg [2:0] first, second;
     reg [5:0] passed;
@@ -56,11 +67,11 @@ module spu_moments #(
         first = 3'd0;
         passed = 6'd0;
         for (i = 1; i < CELLS; i = i + 1)
-            if (product_index[6:1] >= row(i)) begin
+            if (bus_index[6:1] >= row(i)) begin
                 first = i[2:0];
                 passed = row(i);
             end
-        second = first + (product_index[3:1] - passed[2:0]);
+        second = first + (bus_index[3:1] - passed[2:0]);
     end
     // Products before those of a row.
     function [5:0] row(input integer index);
@@ -70,33 +81,50 @@ module spu_moments #(
             row = passed_by[5:0];
         end
     endfunction
-    wire [2:0] apart = second - first;
+    // And whose words they are, a clock later.
+    reg found_re, found_product;
+    reg [3:0] found_sum;
+    reg [2:0] found_first, found_second;
+    reg found_high;
+    always @(posedge clk) begin
+        found_re <= bus_re;
+        found_product <= bus_product;
+        found_sum <= bus_sum;
+        found_first <= first;
+        found_second <= second;
+        found_high <= bus_index[0];
+    end
+    wire [2:0] apart = found_second - found_first;
     // Distances 5 to 7 are 3 to 1 the other way round.
     wire [2:0] distance = apart > 3'd4 ? 3'd0 - apart : apart;
-    wire [2:0] product_lane = apart > 3'd4 ? second : first;
+    wire [2:0] product_lane = apart > 3'd4 ? found_second : found_first;
 
     // What was asked for last.
     reg high_word;
     reg [2:0] asked_lane, asked_distance;
     always @(posedge clk)
-        if (sum_re || product_re) begin
-            high_word <= product_re ? product_index[0] : sum_index[0];
-            asked_lane <= product_re ? product_lane : sum_index[3:1];
+        if (found_re) begin
+            high_word <= found_product ? found_high : found_sum[0];
+            asked_lane <= found_product ? product_lane : found_sum[3:1];
             asked_distance <= distance;
         end
 
     // --- Accumulators -----------------------------------------------------------------------
 
     reg fresh;
-    // 1: product and old value; 2: sum written.
-    reg adding;
-    reg [2:0] add_lane;
-    wire [2:0] read_lane = turning ? lane : asked_lane;
+    // 1: factors; 2: product; 3: old value, and the product has left the multiplier; 4: sum written.
+    reg chosen, multiplied, adding;
+    reg [2:0] chosen_lane, multiplied_lane, add_lane;
+    wire [2:0] read_lane = multiplied ? multiplied_lane : asked_lane;
     always @(posedge clk) begin
-        adding <= turning && !reset;
-        add_lane <= lane;
+        chosen <= turning && !reset;
+        chosen_lane <= lane;
+        multiplied <= chosen && !reset;
+        multiplied_lane <= chosen_lane;
+        adding <= multiplied && !reset;
+        add_lane <= multiplied_lane;
         if (clear) fresh <= 1'b1;
-        else if (turning && lane == 3'd7) fresh <= 1'b0;
+        else if (multiplied && multiplied_lane == 3'd7) fresh <= 1'b0;
     end
 
     wire signed [15:0] near = ring[15:0];
@@ -106,13 +134,16 @@ module spu_moments #(
         for (d = 0; d < 5; d = d + 1) begin : multiplier
             reg signed [63:0] totals [0:7];
             reg signed [63:0] total;
-            reg signed [31:0] product;
-            wire signed [15:0] far = ring[16*d +: 16];
+            reg signed [31:0] product, product_late;
+            reg signed [15:0] left, right;
             wire signed [63:0] old = fresh ? 64'sd0 : totals[read_lane];
             always @(posedge clk) begin
-                product <= near * far;
+                left <= near;
+                right <= ring[16*d +: 16];
+                product <= left * right;
+                product_late <= product;
                 total <= old;
-                if (adding) totals[add_lane] <= total + {{32{product[31]}}, product};
+                if (adding) totals[add_lane] <= total + {{32{product_late[31]}}, product_late};
             end
             assign product_words[32*d +: 32] = high_word ? total[63:32] : total[31:0];
         end
@@ -120,15 +151,16 @@ module spu_moments #(
 
     reg signed [47:0] sums [0:7];
     reg signed [47:0] sum;
-    reg signed [15:0] added;
+    reg signed [15:0] added, added_late, added_later;
     always @(posedge clk) begin
         sum <= fresh ? 48'sd0 : sums[read_lane];
         added <= near;
-        if (adding) sums[add_lane] <= sum + {{32{added[15]}}, added};
+        added_late <= added;
+        added_later <= added_late;
+        if (adding) sums[add_lane] <= sum + {{32{added_later[15]}}, added_later};
+        sum_rdata <= high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
+        product_rdata <= product_words[32*asked_distance +: 32];
     end
-
-    assign sum_rdata = high_word ? {{16{sum[47]}}, sum[47:32]} : sum[31:0];
-    assign product_rdata = product_words[32*asked_distance +: 32];
 endmodule
 
 `default_nettype wire

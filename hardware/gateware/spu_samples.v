@@ -1,7 +1,7 @@
 // Samples: codes from the ADC bus, cut to the symmetric range, or the test pattern in their place.
 //
 // `fetch` with `cell_index` addresses one ADC a clock; its code is on `adc_data` in the next clock, and
-// the sample of the cell comes out one clock later: 2 clocks from `fetch` to `valid`. Cells that
+// the sample of the cell comes out three clocks later: 4 clocks from `fetch` to `valid`. Cells that
 // the board lacks give 0. `full`: the code is at full scale. `last` marks the frame's last cell.
 //
 // The pattern at kept index k, cell c is k CELLS + c in the low `adc_bits` bits: one counter, which
@@ -26,30 +26,45 @@ module spu_samples #(
     output reg  [2:0] sample_cell,
     output reg  last,
     output reg  signed [15:0] code,
-    output wire full
+    output reg  full
 );
     localparam [3:0] CELL_COUNT = CELLS[3:0];
 
-    reg asked, asked_store;
-    reg [2:0] asked_cell;
+    // 1: asked; 2: there; 3: compared with full scale; then cut.
+    reg asked, asked_store, there, there_store, there_present;
+    reg compared, compared_store, compared_present, above, below, at_full;
+    reg [2:0] asked_cell, there_cell, compared_cell;
     reg [15:0] counter;
     wire present = {1'b0, asked_cell} < CELL_COUNT;
     wire [4:0] unused = 5'd16 - adc_bits;
     wire [15:0] raised = counter << unused;
     wire signed [15:0] counted = $signed(raised) >>> unused;
-    wire signed [15:0] given = pattern ? counted : adc_data;
+    reg signed [15:0] given, compared_code;
     wire signed [15:0] high = $signed(full_scale);
-    assign full = code >= high || code <= -high;
 
     always @(posedge clk) begin
         asked <= fetch && !reset;
         asked_store <= fetch_store;
         asked_cell <= cell_index;
-        valid <= asked && !reset;
-        store <= asked_store;
-        sample_cell <= asked_cell;
-        last <= asked_cell == 3'd7;
-        code <= !present ? 16'sd0 : given > high ? high : given < -high ? -high : given;
+        there <= asked && !reset;
+        there_store <= asked_store;
+        there_cell <= asked_cell;
+        there_present <= present;
+        given <= pattern ? counted : adc_data;
+        compared <= there && !reset;
+        compared_store <= there_store;
+        compared_cell <= there_cell;
+        compared_present <= there_present;
+        compared_code <= given;
+        above <= given > high;
+        below <= given < -high;
+        at_full <= given >= high || given <= -high;
+        valid <= compared && !reset;
+        store <= compared_store;
+        sample_cell <= compared_cell;
+        last <= compared_cell == 3'd7;
+        code <= !compared_present ? 16'sd0 : above ? high : below ? -high : compared_code;
+        full <= compared_present && at_full;
         if (begin_run) counter <= 16'd0;
         else if (asked && present) counter <= counter + 16'd1;
     end

@@ -1,7 +1,7 @@
 // Saturation counters: kept samples at full scale, one counter a cell, each stops at 2^32 - 1.
 //
-// One sample a clock, counted in the clock after `valid`. `clear` acts at once: the next sample of
-// each cell starts its counter. Bus: the value is on `rdata` in the clock after `re`.
+// One sample a clock, counted in the third clock after `valid`. `clear` acts at once: the next sample of
+// each cell starts its counter. Bus: the value is on `rdata` two clocks after `re`.
 `default_nettype none
 
 module spu_saturation (
@@ -18,13 +18,27 @@ module spu_saturation (
     reg [31:0] counts [0:7];
     // Nothing was counted since the last clear.
     reg fresh;
-    wire [31:0] old = fresh ? 32'd0 : counts[cell_index];
-    wire [31:0] grown = old + {31'd0, full && old != 32'hFFFF_FFFF};
+    // 1: count so far; 2: whether it grows; then written.
+    reg [31:0] old, count;
+    reg [2:0] old_cell, count_cell;
+    reg reading, reading_full, counting, grows;
+    reg asked;
+    reg [2:0] asked_cell;
     always @(posedge clk) begin
-        if (valid) counts[cell_index] <= grown;
+        old <= fresh ? 32'd0 : counts[cell_index];
+        old_cell <= cell_index;
+        reading <= valid;
+        reading_full <= full;
+        count <= old;
+        count_cell <= old_cell;
+        counting <= reading;
+        grows <= reading_full && old != 32'hFFFF_FFFF;
+        if (counting) counts[count_cell] <= count + {31'd0, grows};
         if (clear) fresh <= 1'b1;
         else if (valid && last) fresh <= 1'b0;
-        if (re) rdata <= fresh ? 32'd0 : counts[index];
+        asked <= re;
+        asked_cell <= index;
+        if (asked) rdata <= fresh ? 32'd0 : counts[asked_cell];
     end
 endmodule
 

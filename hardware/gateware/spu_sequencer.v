@@ -54,13 +54,20 @@ module spu_sequencer (
     wire [31:0] given_between = decimation == 32'd0 ? 32'd0 : decimation - 32'd1;
     wire [31:0] given_left = count == 32'd0 ? 32'd0 : count - 32'd1;
 
-    wire keep = until_kept == 32'd0;
+    // Whether they are 0, a clock late: they change with a tick or a start, and the next tick is begun
+    // two clocks after either, or later.
+    reg keep, last, any_lost;
+    always @(posedge clk) begin
+        keep <= until_kept == 32'd0;
+        last <= left == 32'd0;
+        any_lost <= lost != 32'd0;
+    end
     wire waits_for_room = run_stream && !run_realtime;
     assign stalled = run == RUN && waits_for_room && keep && !room;
     assign issue = phase == 3'd7 && run == RUN && permit && !pause && !stalled;
     assign issue_kept = issue && keep;
     assign issue_store = issue_kept && run_stream && room;
-    assign overrun = lost != 32'd0;
+    assign overrun = any_lost;
 
     wire in_settle = settling && !keep;
     wire works = run == RUN || (run != IDLE && !drained);
@@ -78,7 +85,7 @@ module spu_sequencer (
                 until_kept <= between;
                 left <= left - 32'd1;
                 settling <= 1'b0;
-                if (left == 32'd0) run <= DONE;
+                if (last) run <= DONE;
                 if (run_stream && !room) lost <= lost + 32'd1;
             end else until_kept <= until_kept - 32'd1;
         end

@@ -6,7 +6,7 @@
 // - `octet` (sck -> clk): written with the eighth rising edge, which also flips `received`. The
 //   core reads it two to three of its periods after the flip; it stays for eight periods of sck.
 // - `hold` (clk -> sck): taken by the falling edge after an octet's last bit, which also flips
-//   `loaded`. The core changes it only after it has seen that flip, and is done 10 of its periods
+//   `loaded`. The core changes it only after it has seen that flip, and is done 11 of its periods
 //   later; the next falling edge that takes it comes eight periods of sck after the flip.
 // - select (pin -> clk): looked at two stages later than the flips, so the last octet of a
 //   transaction is always handled before its end. It is also the asynchronous reset of the bit
@@ -18,7 +18,7 @@
 // likewise; `taken` and `fifo_taken` say that the word's first octet, or the octet, was clocked out
 // in full. `fifo_next` is high in the clock in which `fifo_octet` is used and moves the FIFO's
 // look-ahead; `fifo_begin` puts it back to the first octet that was not taken. `rdata` is used
-// three clocks after `re`. A write is on the bus three to four clocks after its last bit.
+// six clocks after `re`. A write is on the bus three to four clocks after its last bit.
 `default_nettype none
 
 module spu_spi (
@@ -100,7 +100,7 @@ module spu_spi (
     reg [1:0] data_lane, hold_lane;
     reg [23:0] word;
     // A word that was asked for, by clocks since.
-    reg [2:0] fetched;
+    reg [5:0] fetched;
     reg fifo_fetch;
     assign fifo_next = fifo_fetch;
 
@@ -110,7 +110,7 @@ module spu_spi (
         taken <= 1'b0;
         fifo_begin <= 1'b0;
         fifo_taken <= 1'b0;
-        fetched <= {fetched[1:0], re};
+        fetched <= {fetched[4:0], re};
         fifo_fetch <= 1'b0;
         if (we || re) addr <= addr + 16'd4;
         if (reset || idle) begin
@@ -150,7 +150,7 @@ module spu_spi (
                     word <= {word[15:0], 8'd0};
                 end
             end
-            if (fetched[2]) {hold, word} <= rdata;
+            if (fetched[5]) {hold, word} <= rdata;
             if (fifo_fetch) hold <= fifo_octet;
         end
     end

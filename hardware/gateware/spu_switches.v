@@ -55,8 +55,14 @@ module spu_switches #(
     wire storage = at[5:3] == 3'd1;
     wire [3:0] bits = coupling ? coupling_bits[3:0] : storage ? storage_bits[3:0] : self_bits[3:0];
     wire with_sign = coupling && coupling_signed;
-    wire [15:0] code = codes[at];
-    wire [15:0] magnitude = code[15] ? -code : code;
+    // Two clocks after `at`, which stays for eight.
+    reg [15:0] code, magnitude;
+    reg negative;
+    always @(posedge clk) begin
+        code <= codes[at];
+        magnitude <= code[15] ? -code : code;
+        negative <= code[15];
+    end
     // Largest element in the highest bit, the sign above it.
     wire [15:0] aligned = magnitude << (5'd16 - {1'b0, bits});
 
@@ -80,7 +86,7 @@ module spu_switches #(
         end else begin
             // A bank is fetched between two bits.
             if (phase == 3'd6 && left == 5'd0 && at != COUPLING_END) begin
-                shift <= with_sign ? {code[15], aligned} : {aligned, 1'b0};
+                shift <= with_sign ? {negative, aligned} : {aligned, 1'b0};
                 left <= {1'b0, bits} + {4'd0, with_sign};
                 at <= after;
             end

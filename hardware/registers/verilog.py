@@ -154,16 +154,20 @@ def _reads(inner: list[Register], regions: int) -> list[str]:
     by_name = {r.name: r for r in inner}
     out = [f"    reg [31:0] {r.name.lower()}_latched, {r.name.lower()}_fetched;" for r in latched]
     out += [f"    reg {r.name.lower()}_pending;" for r in latched]
-    out += ["    reg [31:0] word;", "    always @* begin", "        case (addr)"]
-    for r in inner:
-        if r.access == "wo":
-            continue
-        for index in range(r.count):
-            out += [f"            16'h{r.address + 4 * index:04X}: word = {_value(r, index)};"]
-    out += ["            default: word = 32'd0;", "        endcase", "    end", ""]
-    out += ["    reg [31:0] word_read;", f"    reg [{regions - 1}:0] region_read;"]
+    blocks = _blocks(inner)
+    out += ["    // Words by blocks of eight: one of each block is taken with `re`, then one block shows."]
+    for base in blocks:
+        out += [f"    reg [31:0] block_{base:04x};"]
+    out += ["    always @(posedge clk)", "        if (re) begin"]
+    for base, words in blocks.items():
+        out += [f"            block_{base:04x} <= 32'd0;", "            case (addr[4:2])"]
+        for address, value in words:
+            out += [f"                3'd{address >> 2 & 7}: block_{base:04x} <= {value};"]
+        out += ["                default: ;", "            endcase"]
+    out += ["        end", "", f"    reg [{len(blocks) - 1}:0] block_read;"]
+    out += [f"    reg [{regions - 1}:0] region_read;"]
     out += ["    always @(posedge clk) begin", "        if (reset) begin"]
-    out += ["            word_read <= 32'd0;", f"            region_read <= {regions}'d0;"]
+    out += [f"            block_read <= {len(blocks)}'d0;", f"            region_read <= {regions}'d0;"]
     for r in latched:
         out += [f"            {r.name.lower()}_latched <= 32'd0;", f"            {r.name.lower()}_pending <= 1'b0;"]
     out += ["        end else begin", "            if (taken) begin"]
@@ -172,11 +176,25 @@ def _reads(inner: list[Register], regions: int) -> list[str]:
         out += [f"                if ({name}_pending) {name}_latched <= {name}_fetched;"]
         out += [f"                {name}_pending <= 1'b0;"]
     out += ["            end", "            if (re) begin"]
-    out += ["                word_read <= word;", "                region_read <= region;"]
+    for bit, base in enumerate(blocks):
+        out += [f"                block_read[{bit}] <= aligned && addr[15:5] == 11'h{base >> 5:X};"]
+    out += ["                region_read <= region;"]
     for r in latched:
         at, name = by_name[r.latched_by].address, r.name.lower()
         out += [f"                {name}_pending <= addr == 16'h{at:04X};", f"                {name}_fetched <= {name};"]
     return out + ["            end", "        end", "    end", ""]
+
+
+def _blocks(inner: list[Register]) -> dict[int, list[tuple[int, str]]]:
+    """Addresses and values of the words that can be read, by blocks of 32 octets."""
+    blocks: dict[int, list[tuple[int, str]]] = {}
+    for r in inner:
+        if r.access == "wo":
+            continue
+        for index in range(r.count):
+            address = r.address + 4 * index
+            blocks.setdefault(address & ~31, []).append((address, _value(r, index)))
+    return blocks
 
 
 def write(registers: list[Register]) -> str:
@@ -196,7 +214,8 @@ def write(registers: list[Register]) -> str:
     for bit, r in enumerate(outer):
         lines += _decode(r, bit)
     lines += _writes(inner) + _reads(inner, len(outer))
-    lines += ["    assign rdata = word_read"]
+    lines += ["    assign rdata = 32'd0"]
+    lines += [f"        | ({{32{{block_read[{bit}]}}}} & block_{base:04x})" for bit, base in enumerate(_blocks(inner))]
     lines += [f"        | ({{32{{region_read[{bit}]}}}} & {r.name.lower()}_rdata)" for bit, r in enumerate(outer)]
     lines[-1] += ";"
     lines += ["", "endmodule", "", "`default_nettype wire"]

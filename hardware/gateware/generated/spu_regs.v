@@ -339,73 +339,116 @@ module spu_regs #(
 
     reg [31:0] ticks_hi_latched, ticks_hi_fetched;
     reg ticks_hi_pending;
-    reg [31:0] word;
-    always @* begin
-        case (addr)
-            16'h0000: word = 32'h53505546;
-            16'h0004: word = 32'h00010002;
-            16'h0008: word = gateware_id;
-            16'h000C: word = {board_cells, board_kind};
-            16'h0010: word = {banks_storage_bits, 7'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
-            16'h0014: word = {converters_samples_per_frame, converters_control_bits, converters_sample_bits, converters_adc_bits, converters_dac_bits};
-            16'h0018: word = sample_clock_hz;
-            16'h001C: word = capture_frames;
-            16'h0020: word = serial_lo;
-            16'h0024: word = serial_hi;
-            16'h0028: word = calibration_id_lo;
-            16'h002C: word = calibration_id_hi;
-            16'h0030: word = profile_name[0 +: 32];
-            16'h0034: word = profile_name[32 +: 32];
-            16'h0038: word = profile_name[64 +: 32];
-            16'h003C: word = profile_name[96 +: 32];
-            16'h0040: word = noise_rms;
-            16'h0044: word = r_ohm;
-            16'h0048: word = l_henry;
-            16'h004C: word = self_lsb_farad;
-            16'h0050: word = coupling_lsb_farad;
-            16'h0054: word = stray_farad;
-            16'h0058: word = dac_lsb_ampere;
-            16'h005C: word = adc_lsb_volt;
-            16'h0060: word = drive_spread;
-            16'h0064: word = bank_spread;
-            16'h0068: word = adc_gain_spread;
-            16'h006C: word = r_spread;
-            16'h0070: word = l_spread;
-            16'h0074: word = stream_frames_per_s;
-            16'h0078: word = storage_lsb_farad;
-            16'h0080: word = scratch[0 +: 32];
-            16'h0084: word = scratch[32 +: 32];
-            16'h0088: word = scratch[64 +: 32];
-            16'h008C: word = scratch[96 +: 32];
-            16'h00A0: word = array_rows_max;
-            16'h00A4: word = array_columns_max;
-            16'h00A8: word = {16'd0, array_bits_damping_bits, array_bits_code_bits};
-            16'h00AC: word = node_farad;
-            16'h0104: word = {28'd0, mode_pattern, mode_realtime, mode_moments, mode_stream};
-            16'h0108: word = settle;
-            16'h010C: word = decimation;
-            16'h0110: word = count;
-            16'h0120: word = array_rows;
-            16'h0124: word = array_columns;
-            16'h0128: word = array_damping;
-            16'h012C: word = {20'd0, array_range_noise, 4'd0, array_range_input};
-            16'h0130: word = array_noise_gain;
-            16'h0134: word = {bulk_page_region, bulk_page_page};
-            16'h0180: word = {21'd0, status_fifo_empty, status_overrun, status_stalled, 5'd0, status_state};
-            16'h0184: word = fifo_frames;
-            16'h0188: word = kept;
-            16'h018C: word = lost;
-            16'h0190: word = ticks_lo;
-            16'h0194: word = ticks_hi_latched;
-            default: word = 32'd0;
-        endcase
-    end
+    // Words by blocks of eight: one of each block is taken with `re`, then one block shows.
+    reg [31:0] block_0000;
+    reg [31:0] block_0020;
+    reg [31:0] block_0040;
+    reg [31:0] block_0060;
+    reg [31:0] block_0080;
+    reg [31:0] block_00a0;
+    reg [31:0] block_0100;
+    reg [31:0] block_0120;
+    reg [31:0] block_0180;
+    always @(posedge clk)
+        if (re) begin
+            block_0000 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0000 <= 32'h53505546;
+                3'd1: block_0000 <= 32'h00010002;
+                3'd2: block_0000 <= gateware_id;
+                3'd3: block_0000 <= {board_cells, board_kind};
+                3'd4: block_0000 <= {banks_storage_bits, 7'd0, banks_coupling_signed, banks_coupling_bits, banks_self_bits};
+                3'd5: block_0000 <= {converters_samples_per_frame, converters_control_bits, converters_sample_bits, converters_adc_bits, converters_dac_bits};
+                3'd6: block_0000 <= sample_clock_hz;
+                3'd7: block_0000 <= capture_frames;
+                default: ;
+            endcase
+            block_0020 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0020 <= serial_lo;
+                3'd1: block_0020 <= serial_hi;
+                3'd2: block_0020 <= calibration_id_lo;
+                3'd3: block_0020 <= calibration_id_hi;
+                3'd4: block_0020 <= profile_name[0 +: 32];
+                3'd5: block_0020 <= profile_name[32 +: 32];
+                3'd6: block_0020 <= profile_name[64 +: 32];
+                3'd7: block_0020 <= profile_name[96 +: 32];
+                default: ;
+            endcase
+            block_0040 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0040 <= noise_rms;
+                3'd1: block_0040 <= r_ohm;
+                3'd2: block_0040 <= l_henry;
+                3'd3: block_0040 <= self_lsb_farad;
+                3'd4: block_0040 <= coupling_lsb_farad;
+                3'd5: block_0040 <= stray_farad;
+                3'd6: block_0040 <= dac_lsb_ampere;
+                3'd7: block_0040 <= adc_lsb_volt;
+                default: ;
+            endcase
+            block_0060 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0060 <= drive_spread;
+                3'd1: block_0060 <= bank_spread;
+                3'd2: block_0060 <= adc_gain_spread;
+                3'd3: block_0060 <= r_spread;
+                3'd4: block_0060 <= l_spread;
+                3'd5: block_0060 <= stream_frames_per_s;
+                3'd6: block_0060 <= storage_lsb_farad;
+                default: ;
+            endcase
+            block_0080 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0080 <= scratch[0 +: 32];
+                3'd1: block_0080 <= scratch[32 +: 32];
+                3'd2: block_0080 <= scratch[64 +: 32];
+                3'd3: block_0080 <= scratch[96 +: 32];
+                default: ;
+            endcase
+            block_00a0 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_00a0 <= array_rows_max;
+                3'd1: block_00a0 <= array_columns_max;
+                3'd2: block_00a0 <= {16'd0, array_bits_damping_bits, array_bits_code_bits};
+                3'd3: block_00a0 <= node_farad;
+                default: ;
+            endcase
+            block_0100 <= 32'd0;
+            case (addr[4:2])
+                3'd1: block_0100 <= {28'd0, mode_pattern, mode_realtime, mode_moments, mode_stream};
+                3'd2: block_0100 <= settle;
+                3'd3: block_0100 <= decimation;
+                3'd4: block_0100 <= count;
+                default: ;
+            endcase
+            block_0120 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0120 <= array_rows;
+                3'd1: block_0120 <= array_columns;
+                3'd2: block_0120 <= array_damping;
+                3'd3: block_0120 <= {20'd0, array_range_noise, 4'd0, array_range_input};
+                3'd4: block_0120 <= array_noise_gain;
+                3'd5: block_0120 <= {bulk_page_region, bulk_page_page};
+                default: ;
+            endcase
+            block_0180 <= 32'd0;
+            case (addr[4:2])
+                3'd0: block_0180 <= {21'd0, status_fifo_empty, status_overrun, status_stalled, 5'd0, status_state};
+                3'd1: block_0180 <= fifo_frames;
+                3'd2: block_0180 <= kept;
+                3'd3: block_0180 <= lost;
+                3'd4: block_0180 <= ticks_lo;
+                3'd5: block_0180 <= ticks_hi_latched;
+                default: ;
+            endcase
+        end
 
-    reg [31:0] word_read;
+    reg [8:0] block_read;
     reg [13:0] region_read;
     always @(posedge clk) begin
         if (reset) begin
-            word_read <= 32'd0;
+            block_read <= 9'd0;
             region_read <= 14'd0;
             ticks_hi_latched <= 32'd0;
             ticks_hi_pending <= 1'b0;
@@ -415,7 +458,15 @@ module spu_regs #(
                 ticks_hi_pending <= 1'b0;
             end
             if (re) begin
-                word_read <= word;
+                block_read[0] <= aligned && addr[15:5] == 11'h0;
+                block_read[1] <= aligned && addr[15:5] == 11'h1;
+                block_read[2] <= aligned && addr[15:5] == 11'h2;
+                block_read[3] <= aligned && addr[15:5] == 11'h3;
+                block_read[4] <= aligned && addr[15:5] == 11'h4;
+                block_read[5] <= aligned && addr[15:5] == 11'h5;
+                block_read[6] <= aligned && addr[15:5] == 11'h8;
+                block_read[7] <= aligned && addr[15:5] == 11'h9;
+                block_read[8] <= aligned && addr[15:5] == 11'hC;
                 region_read <= region;
                 ticks_hi_pending <= addr == 16'h0190;
                 ticks_hi_fetched <= ticks_hi;
@@ -423,7 +474,16 @@ module spu_regs #(
         end
     end
 
-    assign rdata = word_read
+    assign rdata = 32'd0
+        | ({32{block_read[0]}} & block_0000)
+        | ({32{block_read[1]}} & block_0020)
+        | ({32{block_read[2]}} & block_0040)
+        | ({32{block_read[3]}} & block_0060)
+        | ({32{block_read[4]}} & block_0080)
+        | ({32{block_read[5]}} & block_00a0)
+        | ({32{block_read[6]}} & block_0100)
+        | ({32{block_read[7]}} & block_0120)
+        | ({32{block_read[8]}} & block_0180)
         | ({32{region_read[0]}} & saturated_rdata)
         | ({32{region_read[1]}} & self_bank_rdata)
         | ({32{region_read[2]}} & coupling_bank_rdata)
