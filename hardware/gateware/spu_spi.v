@@ -120,6 +120,8 @@ module spu_spi (
             data_lane <= 2'd0;
             hold_lane <= 2'd0;
             hold <= 8'd0;
+            // A word that was asked for in the last transaction may not come in this one.
+            fetched <= 6'd0;
         end else begin
             if (octet_in) begin
                 if (count < 3'd4) count <= count + 3'd1;
