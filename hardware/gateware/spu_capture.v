@@ -97,10 +97,11 @@ module spu_capture #(
 
     // --- Memory -----------------------------------------------------------------------------
 
-    // In halves, each with a register behind it: block RAM takes most of a clock to answer.
+    // In halves, each with a register behind it: block RAM takes most of a clock to answer. What is
+    // read where it is written in that clock is of no whole frame, and not used.
     localparam integer HALF = ADDRESS - 1;
-    reg [15:0] lower [0:(1 << HALF) - 1];
-    reg [15:0] upper [0:(1 << HALF) - 1];
+    (* no_rw_check *) reg [15:0] lower [0:(1 << HALF) - 1];
+    (* no_rw_check *) reg [15:0] upper [0:(1 << HALF) - 1];
     reg [15:0] lower_out, upper_out, lower_late, upper_late;
     reg in_upper, in_upper_late, odd, odd_late, there, there_late, there_shown;
     wire [15:0] word_out = in_upper_late ? upper_late : lower_late;

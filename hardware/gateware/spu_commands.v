@@ -1,14 +1,14 @@
 // Commands of the control register, in the order in which one write of several is meant.
 //
 // A command waits until no tick is on its way (`drained`); no tick is begun while one waits
-// (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver
-// and waits for the switches; `reseed` copies seeds; `discharge` shorts the cells for
+// (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver,
+// `reseed` copies seeds; after `apply` the switches are waited for; `discharge` shorts the cells for
 // DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
 // clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
 //
-// Codes are copied within 150 clocks of the write of CONTROL, 72 of them to drain. A write to the
-// copied registers takes 8 octets: 123 clocks at 50 MHz and 96 MHz, and the copies of `apply` are
-// the first; `reseed` with `apply` on a running sequencer is the one case to leave time for.
+// All is copied within 180 clocks of the write of CONTROL, 80 of them to drain. The next word written
+// comes 123 clocks after it at the soonest (8 octets, at 50 MHz and 96 MHz), is held by spu_store while
+// words are copied, and has 61 clocks before the word that follows.
 //
 // After the power-up reset, `apply` and `reseed` are done of themselves: every code is 0 then.
 `default_nettype none
@@ -43,15 +43,14 @@ module spu_commands #(
     reg apply, reseed, short_cells, empty, start;
     reg [2:0] state;
     reg [7:0] clocks;
-    reg seeds;
+    reg codes, seeds;
     wire ready = state == READY && drained;
-    wire do_apply = ready && apply;
-    wire do_reseed = ready && !apply && reseed;
+    wire do_copy = ready && (apply || reseed);
     wire do_short = ready && !apply && !reseed && short_cells;
     wire do_rest = ready && !apply && !reseed && !short_cells;
     assign clear_fifo = do_rest && (empty || start);
     assign begin_run = do_rest && start;
-    assign switches_start = state == LOADED && clocks == 8'd1 && !seeds;
+    assign switches_start = state == LOADED && clocks == 8'd1 && codes;
     assign start_waits = start;
     assign pause = apply || reseed || short_cells || empty || start || state != READY
         || control_start || control_abort || control_apply || control_reseed
@@ -68,20 +67,22 @@ module spu_commands #(
             load <= 1'b0;
             load_at <= 7'd0;
             discharge <= 1'b0;
+            codes <= 1'b0;
             seeds <= 1'b0;
             clocks <= 8'd0;
         end else begin
             case (state)
                 READY: begin
-                    load <= do_apply || do_reseed;
-                    load_at <= do_apply ? 7'd0 : 7'd32;
-                    seeds <= do_reseed;
+                    load <= do_copy;
+                    load_at <= apply ? 7'd0 : 7'd32;
+                    codes <= apply;
+                    seeds <= reseed;
                     clocks <= DISCHARGE_CLOCKS;
-                    if (do_apply || do_reseed) state <= LOAD;
+                    if (do_copy) state <= LOAD;
                     if (do_short) state <= SHORT;
                     discharge <= do_short;
-                    if (do_apply) apply <= 1'b0;
-                    if (do_reseed) reseed <= 1'b0;
+                    if (do_copy) apply <= 1'b0;
+                    if (do_copy) reseed <= 1'b0;
                     if (do_short) short_cells <= 1'b0;
                     if (do_rest) begin
                         empty <= 1'b0;
@@ -92,7 +93,7 @@ module spu_commands #(
                     load_at <= load_at + 7'd1;
                     // The seeds lie between the banks of the cells and those of the pairs.
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
-                    if (load_at == (seeds ? 7'd63 : 7'd91)) begin
+                    if (load_at == (codes ? 7'd91 : 7'd63)) begin
                         load <= 1'b0;
                         clocks <= 8'd4;
                         state <= LOADED;
@@ -101,7 +102,7 @@ module spu_commands #(
                 // The last words are on their way.
                 LOADED: begin
                     clocks <= clocks - 8'd1;
-                    if (clocks == 8'd0) state <= seeds ? READY : SWITCH;
+                    if (clocks == 8'd0) state <= codes ? SWITCH : READY;
                 end
                 SWITCH: if (!switches_busy) state <= READY;
                 default: begin

@@ -9,7 +9,7 @@
 //
 // Converters: DACs take `dac_data` for `dac_cell` with `dac_write` and show with `dac_update`, all at
 // once, what they took in earlier clocks. ADCs sample with `adc_sample`, all at once, and have the
-// codes 6 clocks later for 8 clocks; that of `adc_cell` is on `adc_data` in the clock after
+// codes 8 clocks later for 8 clocks; that of `adc_cell` is on `adc_data` in the clock after
 // `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps the next tick from being
 // begun: low until the converters' clocks run; `tick` is high in the clock in which one is.
 `default_nettype none

@@ -1,6 +1,6 @@
 // Noise generators: one xoshiro128++ and one shaping cubic, shared by eight cells in turn.
 //
-// With `step` the generator of `cell_index` steps; 11 clocks later its y is on `shaped`, with `valid` and
+// With `step` the generator of `cell_index` steps; 16 clocks later its y is on `shaped`, with `valid` and
 // `shaped_cell`. One cell a clock. hardware/README.md has the arithmetic; no product or sum here can
 // leave its width.
 //
@@ -43,8 +43,8 @@ module spu_noise (
 
     reg [127:0] states [0:7];
     reg [127:0] state;
-    reg [2:0] state_cell;
-    reg stepping = 1'b0;
+    reg [2:0] asked_cell, state_cell;
+    reg asked = 1'b0, stepping = 1'b0;
     wire [31:0] s0 = state[31:0], s1 = state[63:32], s2 = state[95:64], s3 = state[127:96];
     wire [31:0] mixed2 = s2 ^ s0, mixed3 = s3 ^ s1;
     wire [31:0] next0 = s0 ^ mixed3;
@@ -53,9 +53,11 @@ module spu_noise (
     wire [31:0] next3 = {mixed3[20:0], mixed3[31:21]};
     wire write = stepping || seed_complete;
     always @(posedge clk) begin
-        stepping <= step;
-        state_cell <= cell_index;
-        state <= states[cell_index];
+        asked <= step;
+        asked_cell <= cell_index;
+        stepping <= asked;
+        state_cell <= asked_cell;
+        state <= states[asked_cell];
         if (write)
             states[stepping ? state_cell : seeded_cell]
                 <= stepping ? {next3, next2, next1, next0} : seeded;
@@ -70,45 +72,52 @@ module spu_noise (
 
     // --- Shape ------------------------------------------------------------------------------
 
+    // A multiplier has registers of its own on both sides, and a clock on either side to get there in.
     reg [8:0] octets_low, octets_high;
-    wire [9:0] octets = {1'b0, octets_low} + {1'b0, octets_high};
-    reg signed [10:0] x, x_late, x_later;
-    reg [17:0] square;
-    reg [20:0] factor;
-    // The cubic is x by the factor in two halves; they have a clock to leave the multipliers in.
+    reg [9:0] octets;
+    reg signed [10:0] x, x_squared, x_late [1:4];
+    reg [17:0] square, square_late;
+    reg [20:0] factor, factor_late;
+    // The cubic is x by the factor in two halves.
     reg signed [21:0] part_low, part_low_late;
     reg signed [22:0] part_high, part_high_late;
     reg signed [31:0] cubic;
     wire signed [31:0] rounded = cubic + 32'sd65536;
-    wire signed [21:0] x_square = x * x;
+    wire signed [21:0] x_square = x_squared * x_squared;
     always @(posedge clk) begin
         octets_low <= {1'b0, word[7:0]} + {1'b0, word[15:8]};
         octets_high <= {1'b0, word[23:16]} + {1'b0, word[31:24]};
+        octets <= {1'b0, octets_low} + {1'b0, octets_high};
         x <= $signed({1'b0, octets} - OCTET_MEAN);
+        x_squared <= x;
         square <= x_square[17:0];
-        x_late <= x;
-        factor <= CUBIC + {3'd0, square};
-        x_later <= x_late;
-        part_low <= x_later * $signed({1'b0, factor[9:0]});
-        part_high <= x_later * $signed({1'b0, factor[20:10]});
+        square_late <= square;
+        factor <= CUBIC + {3'd0, square_late};
+        factor_late <= factor;
+        x_late[1] <= x_squared;
+        x_late[2] <= x_late[1];
+        x_late[3] <= x_late[2];
+        x_late[4] <= x_late[3];
+        part_low <= x_late[4] * $signed({1'b0, factor_late[9:0]});
+        part_high <= x_late[4] * $signed({1'b0, factor_late[20:10]});
         part_low_late <= part_low;
         part_high_late <= part_high;
         cubic <= $signed({part_high_late[21:0], 10'd0}) + {{10{part_low_late[21]}}, part_low_late};
         shaped <= rounded[30:17];
     end
 
-    // Clocks from `step`: 1 state, 2 sum, 3 word, 4 octets, 5 x, 6 square, 7 factor, 8 and 9 parts,
-    // 10 cubic, 11 shaped.
-    reg [10:0] valids = 11'd0;
-    reg [2:0] cells [1:11];
+    // Clocks from `step`: 1 asked, 2 state, 3 sum, 4 word, 5 and 6 octets, 7 x, 8 squared, 9 and 10
+    // square, 11 and 12 factor, 13 and 14 parts, 15 cubic, 16 shaped.
+    reg [15:0] valids = 16'd0;
+    reg [2:0] cells [1:16];
     integer stage;
     always @(posedge clk) begin
-        valids <= {valids[9:0], step};
+        valids <= {valids[14:0], step};
         cells[1] <= cell_index;
-        for (stage = 2; stage <= 11; stage = stage + 1) cells[stage] <= cells[stage - 1];
+        for (stage = 2; stage <= 16; stage = stage + 1) cells[stage] <= cells[stage - 1];
     end
-    assign valid = valids[10];
-    assign shaped_cell = cells[11];
+    assign valid = valids[15];
+    assign shaped_cell = cells[16];
 endmodule
 
 `default_nettype wire

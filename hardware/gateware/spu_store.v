@@ -135,14 +135,26 @@ module spu_store (
 
     // --- Memory -----------------------------------------------------------------------------
 
-    reg [31:0] words [0:127];
+    // No word is read in the clock in which it is written: the bus takes one access in 60 clocks, and
+    // nothing is written while words are copied.
+    (* no_rw_check *) reg [31:0] words [0:127];
     reg [127:0] written;
     reg [31:0] word;
     reg word_written;
     reg [6:0] read_at;
+    // A word waits while others are copied: the copies are of what was there before.
+    reg held;
+    reg [6:0] held_at;
+    reg [31:0] held_value;
+    wire write = held && !load;
     always @(posedge clk) begin
         read_at <= bus_re ? bus_at : load_at;
-        if (compared_we) words[compared_at] <= value;
+        if (compared_we) begin
+            held_at <= compared_at;
+            held_value <= value;
+        end
+        held <= (compared_we || (held && load)) && !reset;
+        if (write) words[held_at] <= held_value;
         word <= words[read_at];
     end
     // Which flag is set, by row and column of eight.
@@ -150,8 +162,8 @@ module spu_store (
     reg [7:0] set_column;
     integer flag;
     always @(posedge clk) begin
-        set_row <= {15'd0, compared_we} << compared_at[6:3];
-        set_column <= 8'd1 << compared_at[2:0];
+        set_row <= {15'd0, write} << held_at[6:3];
+        set_column <= 8'd1 << held_at[2:0];
         word_written <= written[read_at] && !reset;
         for (flag = 0; flag < 128; flag = flag + 1)
             if (set_row[flag / 8] && set_column[flag % 8]) written[flag] <= 1'b1;

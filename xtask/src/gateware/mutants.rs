@@ -13,7 +13,7 @@ use crate::{cache, cargo, root};
 /// A file, an expression that stands there once, and what the mutant has in its place. Where it is no
 /// expression, the mutant's text has `CHOSEN` for the condition.
 const MUTANTS: [(&str, &str, &str); 24] = [
-    ("spu_noise.v", "CUBIC + {3'd0, square}", "CUBIC + 21'd128 + {3'd0, square}"),
+    ("spu_noise.v", "CUBIC + {3'd0, square_late}", "CUBIC + 21'd128 + {3'd0, square_late}"),
     ("spu_sequencer.v", "left == 32'd0", "left == 32'd1"),
     ("spu_moments.v", "{{32{product_late[31]}}, product_late}", "{32'd0, product_late}"),
     ("spu_capture.v", "used < capacity[ADDRESS:0]", "used <= capacity[ADDRESS:0]"),
@@ -44,7 +44,7 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_capture.v", "read_taken && found[1]", "read_taken && found[0]"),
     ("spu_spi.v", "octet == 8'h80", "octet[7]"),
     ("spu_switches.v", "code[15] ? -code : code", "code"),
-    ("spu_commands.v", "(seeds ? 7'd63 : 7'd91)", "(seeds ? 7'd63 : 7'd90)"),
+    ("spu_commands.v", "(codes ? 7'd91 : 7'd63)", "(codes ? 7'd90 : 7'd63)"),
 ];
 
 /// Traffic that must find a mutant: without one, it takes some ten seconds.
