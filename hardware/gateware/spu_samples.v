@@ -32,7 +32,7 @@ module spu_samples #(
 
     // 1: asked; 2: there; 3: compared with full scale; then cut.
     reg asked, asked_store, there, there_store, there_present;
-    reg compared, compared_store, compared_present, above, below, at_full;
+    reg compared, compared_store, compared_present, above, below, at_end;
     reg [2:0] asked_cell, there_cell, compared_cell;
     reg [15:0] counter;
     wire present = {1'b0, asked_cell} < CELL_COUNT;
@@ -40,7 +40,7 @@ module spu_samples #(
     wire [15:0] raised = counter << unused;
     wire signed [15:0] counted = $signed(raised) >>> unused;
     reg signed [15:0] given, compared_code;
-    wire signed [15:0] high = $signed(full_scale);
+    wire signed [15:0] high = $signed(full_scale), low = -$signed(full_scale);
 
     always @(posedge clk) begin
         asked <= fetch && !reset;
@@ -57,14 +57,14 @@ module spu_samples #(
         compared_present <= there_present;
         compared_code <= given;
         above <= given > high;
-        below <= given < -high;
-        at_full <= given >= high || given <= -high;
+        below <= given < low;
+        at_end <= given == high || given == low;
         valid <= compared && !reset;
         store <= compared_store;
         sample_cell <= compared_cell;
         last <= compared_cell == 3'd7;
-        code <= !compared_present ? 16'sd0 : above ? high : below ? -high : compared_code;
-        full <= compared_present && at_full;
+        code <= !compared_present ? 16'sd0 : above ? high : below ? low : compared_code;
+        full <= compared_present && (above || below || at_end);
         if (begin_run) counter <= 16'd0;
         else if (asked && present) counter <= counter + 16'd1;
     end

@@ -29,7 +29,7 @@ module spu_sequencer (
     input  wire begin_run,
     input  wire room,
     input  wire drained,
-    output wire issue,
+    output reg  issue,
     output wire issue_kept,
     output wire issue_store,
     output reg  run_moments,
@@ -64,7 +64,9 @@ module spu_sequencer (
     end
     wire waits_for_room = run_stream && !run_realtime;
     assign stalled = run == RUN && waits_for_room && keep && !room;
-    assign issue = phase == 3'd7 && run == RUN && permit && !pause && !stalled;
+    // Decided in phase 6: what comes in phase 7 comes after the tick.
+    always @(posedge clk)
+        issue <= phase == 3'd6 && run == RUN && permit && !pause && !stalled && !reset;
     assign issue_kept = issue && keep;
     assign issue_store = issue_kept && run_stream && room;
     assign overrun = any_lost;
@@ -90,7 +92,7 @@ module spu_sequencer (
             end else until_kept <= until_kept - 32'd1;
         end
         if (begin_run) run <= RUN;
-        if (control_abort && (run == RUN || start_waits)) run <= ABORTED;
+        if (control_abort && ((run == RUN && !(issue_kept && last)) || start_waits)) run <= ABORTED;
         if (control_soft_reset || reset) begin
             run <= IDLE;
             kept <= 32'd0;

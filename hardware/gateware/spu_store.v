@@ -140,7 +140,6 @@ module spu_store (
     (* no_rw_check *) reg [31:0] words [0:127];
     reg [127:0] written;
     reg [31:0] word;
-    reg word_written;
     reg [6:0] read_at;
     // A word waits while others are copied: the copies are of what was there before.
     reg held;
@@ -159,18 +158,20 @@ module spu_store (
     end
     // Which flag is set, by row and column of eight.
     reg [15:0] set_row;
-    reg [7:0] set_column;
+    reg [7:0] set_column, row;
+    reg [2:0] column;
     integer flag;
     always @(posedge clk) begin
         set_row <= {15'd0, write} << held_at[6:3];
         set_column <= 8'd1 << held_at[2:0];
-        word_written <= written[read_at] && !reset;
+        row <= reset ? 8'd0 : written[{read_at[6:3], 3'd0} +: 8];
+        column <= read_at[2:0];
         for (flag = 0; flag < 128; flag = flag + 1)
             if (set_row[flag / 8] && set_column[flag % 8]) written[flag] <= 1'b1;
         if (reset) written <= 128'd0;
     end
     // A memory's output is late in its clock.
-    always @(posedge clk) rdata <= word_written ? word : 32'd0;
+    always @(posedge clk) rdata <= row[column] ? word : 32'd0;
 
     assign load_granted = load && !bus_re;
     reg [1:0] fetched;

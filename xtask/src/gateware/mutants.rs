@@ -29,7 +29,7 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_sequencer.v", "run_stream && !run_realtime", "run_stream"),
     ("spu_sequencer.v", "issue_kept && run_stream && room", "issue_kept && room"),
     ("spu_samples.v", "counter + 16'd1", "counter + 16'd2"),
-    ("spu_samples.v", "given >= high || given <= -high", "given >= high || given < -high"),
+    ("spu_samples.v", "given == high || given == low", "given == high"),
     (
         "spu_moments.v",
         "multiplied && multiplied_lane == 3'd7",
