@@ -6,7 +6,7 @@
 // DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
 // clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
 //
-// Codes are copied within 150 clocks of the write of CONTROL, 72 of them to drain. A write to the
+// Codes are copied within 158 clocks of the write of CONTROL, 80 of them to drain. A write to the
 // copied registers takes 8 octets: 123 clocks at 50 MHz and 96 MHz, and the copies of `apply` are
 // the first; `reseed` with `apply` on a running sequencer is the one case to leave time for.
 //
@@ -14,8 +14,7 @@
 `default_nettype none
 
 module spu_commands #(
-    // 1 us at 96 MHz.
-    parameter [7:0] DISCHARGE_CLOCKS = 8'd96
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd1920
 ) (
     input  wire clk,
     input  wire reset,
@@ -42,7 +41,7 @@ module spu_commands #(
 
     reg apply, reseed, short_cells, empty, start;
     reg [2:0] state;
-    reg [7:0] clocks;
+    reg [11:0] clocks;
     reg seeds;
     wire ready = state == READY && drained;
     wire do_apply = ready && apply;
@@ -51,7 +50,7 @@ module spu_commands #(
     wire do_rest = ready && !apply && !reseed && !short_cells;
     assign clear_fifo = do_rest && (empty || start);
     assign begin_run = do_rest && start;
-    assign switches_start = state == LOADED && clocks == 8'd1 && !seeds;
+    assign switches_start = state == LOADED && clocks == 12'd1 && !seeds;
     assign start_waits = start;
     assign pause = apply || reseed || short_cells || empty || start || state != READY
         || control_start || control_abort || control_apply || control_reseed
@@ -69,7 +68,7 @@ module spu_commands #(
             load_at <= 7'd0;
             discharge <= 1'b0;
             seeds <= 1'b0;
-            clocks <= 8'd0;
+            clocks <= 12'd0;
         end else begin
             case (state)
                 READY: begin
@@ -94,19 +93,19 @@ module spu_commands #(
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
                     if (load_at == (seeds ? 7'd63 : 7'd91)) begin
                         load <= 1'b0;
-                        clocks <= 8'd4;
+                        clocks <= 12'd4;
                         state <= LOADED;
                     end
                 end
                 // The last words are on their way.
                 LOADED: begin
-                    clocks <= clocks - 8'd1;
-                    if (clocks == 8'd0) state <= seeds ? READY : SWITCH;
+                    clocks <= clocks - 12'd1;
+                    if (clocks == 12'd0) state <= seeds ? READY : SWITCH;
                 end
                 SWITCH: if (!switches_busy) state <= READY;
                 default: begin
-                    clocks <= clocks - 8'd1;
-                    if (clocks == 8'd0) begin
+                    clocks <= clocks - 12'd1;
+                    if (clocks == 12'd0) begin
                         discharge <= 1'b0;
                         state <= READY;
                     end
