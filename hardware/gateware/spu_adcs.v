@@ -16,7 +16,8 @@
 // 9.5 clocks + D after `adc_sample` and every 2 clocks, and `taken` looks once in a sample period, at 12:
 // it gets the right code, of lines that all stand still, as long as 0.5 clocks < D < 2.5 clocks, 5.2 ns
 // to 26.0 ns. No synchroniser could widen that: a later edge has the next code. Another way is another
-// TAKEN, a clock later for 10.4 ns more. The codes then wait for the slot in which they are asked for.
+// TAKEN, a clock later for 10.4 ns more. The codes then wait for the slot in which they are asked for, and
+// `code` is in each clock that of the cell whose number `phase` was in the clock before.
 `default_nettype none
 
 module spu_adcs (
@@ -25,9 +26,7 @@ module spu_adcs (
     output wire [3:0] sample_clocks,
     input  wire [3:0] data_clocks,
     input  wire [47:0] lines,
-    input  wire read,
-    input  wire [2:0] cell_index,
-    output reg  [11:0] code
+    output wire [11:0] code
 );
     // `adc_sample` is in phase 2; this one ends 12 clocks after that one began.
     localparam [2:0] TAKEN = 3'd5, KEPT = 3'd7;
@@ -50,12 +49,14 @@ module spu_adcs (
         end
     endgenerate
 
-    reg [95:0] taken, kept;
+    // What was kept leaves one code a clock, from cell 0 in phase 0.
+    reg [95:0] taken;
+    reg [107:0] kept;
     always @(posedge clk) begin
         if (phase == TAKEN) taken <= codes;
-        if (phase == KEPT) kept <= taken;
-        if (read) code <= kept[12 * cell_index +: 12];
+        kept <= phase == KEPT ? {taken, kept[23:12]} : kept >> 12;
     end
+    assign code = kept[11:0];
 endmodule
 
 `default_nettype wire

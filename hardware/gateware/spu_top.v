@@ -71,8 +71,8 @@ module spu_top #(
     assign spi_miso = spi_select_n ? 1'bz : miso;
     assign irq = 1'b0;
 
-    wire write, update, read;
-    wire [2:0] cell_written, cell_read;
+    wire write, update;
+    wire [2:0] cell_written, phase;
     wire [15:0] code;
     wire [11:0] sample;
     spu_dacs dacs (
@@ -86,8 +86,8 @@ module spu_top #(
         .serial_data(adc_serial_data), .done(adcs_done)
     );
     spu_adcs adcs (
-        .clk(clk), .phase(cell_read), .sample_clocks(adc_clock), .data_clocks(adc_data_clock),
-        .lines(adc_data), .read(read), .cell_index(cell_read), .code(sample)
+        .clk(clk), .phase(phase), .sample_clocks(adc_clock), .data_clocks(adc_data_clock),
+        .lines(adc_data), .code(sample)
     );
 
     localparam integer CELLS = {16'd0, BOARD[31:16]};
@@ -112,8 +112,8 @@ module spu_top #(
         .spi_sck(spi_sck), .spi_select_n(spi_select_n), .spi_mosi(spi_mosi), .spi_miso(miso),
         .permit(ready && adcs_done), .tick(),
         .dac_write(write), .dac_cell(cell_written), .dac_data(code), .dac_update(update),
-        // The ADCs sample all the time, and with this too.
-        .adc_sample(), .adc_read(read), .adc_cell(cell_read), .adc_data({{4{sample[11]}}, sample}),
+        // The ADCs sample all the time, and their codes come in the order of cells.
+        .adc_sample(), .adc_read(), .adc_cell(phase), .adc_data({{4{sample[11]}}, sample}),
         .discharge(discharge), .switch_clock(switch_clock), .switch_data(switch_data),
         .switch_latch(switch_latch), .busy()
     );

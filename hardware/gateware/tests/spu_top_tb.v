@@ -142,8 +142,8 @@ module spu_top_tb #(
     reg read = 1'b0;
     reg [2:0] read_cell;
     always @(posedge clk) begin
-        read <= top.read && reset_n;
-        read_cell <= top.cell_read;
+        read <= top.core.adc_read && reset_n;
+        read_cell <= top.core.adc_cell;
     end
     always @(negedge clk) if (read) begin
         if (fetched >= ADC || top.sample !== adc_rows[fetched][16 * read_cell +: 12])
