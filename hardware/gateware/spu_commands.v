@@ -6,7 +6,7 @@
 // DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
 // clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
 //
-// All is copied within 180 clocks of the write of CONTROL, 80 of them to drain. The next word written
+// All is copied within 186 clocks of the write of CONTROL, 88 of them to drain. The next word written
 // comes 123 clocks after it at the soonest (8 octets, at 50 MHz and 96 MHz), is held by spu_store while
 // words are copied, and has 61 clocks before the word that follows.
 //
@@ -14,8 +14,7 @@
 `default_nettype none
 
 module spu_commands #(
-    // 1 us at 96 MHz.
-    parameter [7:0] DISCHARGE_CLOCKS = 8'd96
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd1920
 ) (
     input  wire clk,
     input  wire reset,
@@ -42,7 +41,7 @@ module spu_commands #(
 
     reg apply, reseed, short_cells, empty, start;
     reg [2:0] state;
-    reg [7:0] clocks;
+    reg [11:0] clocks;
     reg codes, seeds;
     wire ready = state == READY && drained;
     wire do_copy = ready && (apply || reseed);
@@ -50,7 +49,7 @@ module spu_commands #(
     wire do_rest = ready && !apply && !reseed && !short_cells;
     assign clear_fifo = do_rest && (empty || start);
     assign begin_run = do_rest && start;
-    assign switches_start = state == LOADED && clocks == 8'd1 && codes;
+    assign switches_start = state == LOADED && clocks == 12'd1 && codes;
     assign start_waits = start;
     assign pause = apply || reseed || short_cells || empty || start || state != READY
         || control_start || control_abort || control_apply || control_reseed
@@ -69,7 +68,7 @@ module spu_commands #(
             discharge <= 1'b0;
             codes <= 1'b0;
             seeds <= 1'b0;
-            clocks <= 8'd0;
+            clocks <= 12'd0;
         end else begin
             case (state)
                 READY: begin
@@ -95,19 +94,19 @@ module spu_commands #(
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
                     if (load_at == (codes ? 7'd91 : 7'd63)) begin
                         load <= 1'b0;
-                        clocks <= 8'd4;
+                        clocks <= 12'd4;
                         state <= LOADED;
                     end
                 end
                 // The last words are on their way.
                 LOADED: begin
-                    clocks <= clocks - 8'd1;
-                    if (clocks == 8'd0) state <= codes ? SWITCH : READY;
+                    clocks <= clocks - 12'd1;
+                    if (clocks == 12'd0) state <= codes ? SWITCH : READY;
                 end
                 SWITCH: if (!switches_busy) state <= READY;
                 default: begin
-                    clocks <= clocks - 8'd1;
-                    if (clocks == 8'd0) begin
+                    clocks <= clocks - 12'd1;
+                    if (clocks == 12'd0) begin
                         discharge <= 1'b0;
                         state <= READY;
                     end

@@ -9,15 +9,18 @@
 //
 // Converters: DACs take `dac_data` for `dac_cell` with `dac_write` and show with `dac_update`, all at
 // once, what they took in earlier clocks. ADCs sample with `adc_sample`, all at once, and have the
-// codes 8 clocks later for 8 clocks; that of `adc_cell` is on `adc_data` in the clock after
-// `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps the next tick from being
-// begun: low until the converters' clocks run; `tick` is high in the clock in which one is.
+// codes 16 clocks later for 8 clocks; that of `adc_cell`, which counts the clocks of a slot, is on
+// `adc_data` in the clock after `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps
+// the next tick from being begun: low until the converters' clocks run; `tick` is high in the clock in
+// which one is.
 `default_nettype none
 
 module spu_core #(
     parameter integer CELLS = 8,
     // Words of 16 bits of the capture memory, 2^CAPTURE_ADDRESS.
-    parameter integer CAPTURE_ADDRESS = 15
+    parameter integer CAPTURE_ADDRESS = 15,
+    // 20 us at 96 MHz: a cell through the resistor of its discharge switch, see hardware/board/budget.md.
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd1920
 ) (
     input  wire clk,
     input  wire reset,
@@ -216,7 +219,7 @@ module spu_core #(
     // --- Commands and ticks -----------------------------------------------------------------
 
     wire drained, pause, start_waits, begin_run, clear_fifo, switches_start, switches_busy;
-    spu_commands commands (
+    spu_commands #(.DISCHARGE_CLOCKS(DISCHARGE_CLOCKS)) commands (
         .clk(clk), .reset(reset),
         .control_start(control_start), .control_abort(control_abort),
         .control_apply(control_apply), .control_reseed(control_reseed),

@@ -7,8 +7,9 @@
 //   4        phase 0: `dac_update`, all DACs show what they took before and hold it for one period;
 //            the next tick's first code is written in this clock
 //   5        phase 0: `adc_sample` ends the period of a kept tick, as the next tick's update begins
-//   6        codes are fetched from the ADCs, one cell a clock, the first 8 clocks after the sample
-//   6, 7, 8  samples are counted, packed and multiplied
+//   6        conversions are on their way through the pins
+//   7        codes are fetched from the ADCs, one cell a clock, the first 16 clocks after the sample
+//   7, 8, 9  samples are counted, packed and multiplied
 //
 // Ticks that are not kept end with slot 5. `drained`: none is on its way.
 `default_nettype none
@@ -28,27 +29,27 @@ module spu_ticks (
     output reg  drained
 );
     // Bit k: slot k of a tick, of a kept one, of one with a frame to store.
-    reg [8:0] running;
-    reg [6:0] kept, store;
-    wire [8:0] running_next = {running[7:0], issue};
+    reg [9:0] running;
+    reg [7:0] kept, store;
+    wire [9:0] running_next = {running[8:0], issue};
     always @(posedge clk) begin
         if (reset) begin
-            running <= 9'd0;
-            kept <= 7'd0;
-            store <= 7'd0;
+            running <= 10'd0;
+            kept <= 8'd0;
+            store <= 8'd0;
             drained <= 1'b1;
         end else if (phase == 3'd7) begin
             running <= running_next;
-            kept <= {kept[5:0], issue_kept};
-            store <= {store[5:0], issue_store};
-            drained <= running_next == 9'd0;
+            kept <= {kept[6:0], issue_kept};
+            store <= {store[6:0], issue_store};
+            drained <= running_next == 10'd0;
         end
     end
     assign step = running[0];
     assign dac_update = running[4] && phase == 3'd0;
     assign adc_sample = kept[5] && phase == 3'd0;
-    assign fetch = kept[6];
-    assign fetch_store = store[6];
+    assign fetch = kept[7];
+    assign fetch_store = store[7];
 endmodule
 
 `default_nettype wire

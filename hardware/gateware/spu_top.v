@@ -1,9 +1,9 @@
 // The FPGA of a rev-a board: spu_core with the pins of `ecp5-25f.lpf` and this board's constants.
 //
-// `clk` is 96 MHz, from the oscillator that the sample clock of 12 MHz is divided from. The
-// converters' buses are those of spu_core, but that `dac_*` and `adc_sample` come a clock later: codes
-// are fetched 5 clocks after the sample. A board whose converters speak another protocol puts its
-// bridge here. Another board is another set of parameters (the identity registers of
+// `clk` is 96 MHz, from the oscillator that the sample clock of 12 MHz is divided from. Between the core
+// and the pins are the bridges to the converters of hardware/board: spu_dacs, spu_adcs, and
+// spu_adc_setup, which has its turn before the first tick. A board with other converters puts its own
+// there. Another board is another set of parameters (the identity registers of
 // hardware/registers/spu.rdl); `spu-rtl/tests/top.rs` compares these with the profile.
 `default_nettype none
 
@@ -39,16 +39,21 @@ module spu_top #(
     input  wire spi_select_n,
     input  wire spi_mosi,
     output wire spi_miso,
-    // The converters' clocks run.
+    // The converters' supplies are there.
     input  wire converters_ready,
-    output reg  dac_write,
-    output reg  [2:0] dac_cell,
-    output reg  [13:0] dac_data,
-    output reg  dac_update,
-    output reg  adc_sample,
-    output wire adc_read,
-    output wire [2:0] adc_cell,
-    input  wire [11:0] adc_data,
+    // DACs: a bus for each channel of all parts, a strobe for each part, the update of all.
+    output wire [13:0] dac_even,
+    output wire [13:0] dac_odd,
+    output wire [3:0] dac_write,
+    output wire dac_update,
+    // ADCs: sampling clocks, data clocks and lines; reset and registers of all parts.
+    output wire [3:0] adc_clock,
+    input  wire [3:0] adc_data_clock,
+    input  wire [47:0] adc_data,
+    output wire adc_reset,
+    output wire adc_enable_n,
+    output wire adc_serial_clock,
+    output wire adc_serial_data,
     output wire discharge,
     output wire switch_clock,
     output wire switch_data,
@@ -57,26 +62,33 @@ module spu_top #(
     output wire irq
 );
     // The reset's end is brought into step with the clock, its beginning is as well: the clock runs.
-    wire running, permit;
+    wire running, ready, adcs_done;
     spu_sync sync_reset (.clk(clk), .d(reset_n), .q(running));
-    spu_sync sync_ready (.clk(clk), .d(converters_ready), .q(permit));
+    spu_sync sync_ready (.clk(clk), .d(converters_ready), .q(ready));
 
     // The configuration flash shares the wire.
     wire miso;
     assign spi_miso = spi_select_n ? 1'bz : miso;
     assign irq = 1'b0;
 
-    wire write, update, sample;
-    wire [2:0] cell_written;
+    wire write, update;
+    wire [2:0] cell_written, phase;
     wire [15:0] code;
-    // Outputs change with the clock and not with what computes them: all one clock late.
-    always @(posedge clk) begin
-        dac_write <= write;
-        dac_cell <= cell_written;
-        dac_data <= code[13:0];
-        dac_update <= update;
-        adc_sample <= sample;
-    end
+    wire [11:0] sample;
+    spu_dacs dacs (
+        .clk(clk), .rest(discharge || !adcs_done),
+        .write(write), .cell_index(cell_written), .code(code[13:0]), .update(update),
+        .even_bus(dac_even), .odd_bus(dac_odd), .strobes(dac_write), .update_clock(dac_update)
+    );
+    spu_adc_setup setup (
+        .clk(clk), .reset(!running), .ready(ready),
+        .hardware_reset(adc_reset), .enable_n(adc_enable_n), .serial_clock(adc_serial_clock),
+        .serial_data(adc_serial_data), .done(adcs_done)
+    );
+    spu_adcs adcs (
+        .clk(clk), .phase(phase), .sample_clocks(adc_clock), .data_clocks(adc_data_clock),
+        .lines(adc_data), .code(sample)
+    );
 
     localparam integer CELLS = {16'd0, BOARD[31:16]};
     spu_core #(
@@ -98,10 +110,10 @@ module spu_top #(
         .adc_gain_spread(ADC_GAIN_SPREAD), .r_spread(R_SPREAD), .l_spread(L_SPREAD),
         .stream_frames_per_s(STREAM_FRAMES_PER_S), .storage_lsb_farad(STORAGE_LSB_FARAD),
         .spi_sck(spi_sck), .spi_select_n(spi_select_n), .spi_mosi(spi_mosi), .spi_miso(miso),
-        .permit(permit), .tick(),
+        .permit(ready && adcs_done), .tick(),
         .dac_write(write), .dac_cell(cell_written), .dac_data(code), .dac_update(update),
-        .adc_sample(sample), .adc_read(adc_read), .adc_cell(adc_cell),
-        .adc_data({{4{adc_data[11]}}, adc_data}),
+        // The ADCs sample all the time, and their codes come in the order of cells.
+        .adc_sample(), .adc_read(), .adc_cell(phase), .adc_data({{4{sample[11]}}, sample}),
         .discharge(discharge), .switch_clock(switch_clock), .switch_data(switch_data),
         .switch_latch(switch_latch), .busy()
     );

@@ -5,7 +5,7 @@
 // mistakes that `cargo xtask gateware --mutants` plants; the gateware as it is does not look at it.
 //
 // Everything around the core has its clock and sees what it sees before the edge. In the clock after a
-// code is asked for it is on the bus: that of the last sample whose conversion is over, 8 clocks.
+// code is asked for it is on the bus: that of the last sample whose conversion is over, 16 clocks.
 // `dac` is the row that the DACs show since the last update; `adc` is to be the row of the last sample from
 // the clock after it to the eighth. In the clock after each: `began`, a tick; `updated`, the DACs;
 // `sampled`, the ADCs; `shifted` a bit `shifted_bit` into the switch registers, `latched`: they show;
@@ -94,10 +94,11 @@ module spu_board (
         .switch_latch(switch_latch), .busy(busy)
     );
 
-    // What the DACs took, what the ADCs have; a conversion on its way, by clocks since the sample.
-    reg [127:0] taken, ready;
-    reg [6:0] converting;
-    wire [127:0] on_bus = converting[6] ? adc : ready;
+    // What the DACs took, what the ADCs have and will have; conversions on their way, by clocks since
+    // the sample.
+    reg [127:0] taken, ready, converted;
+    reg [14:0] converting;
+    wire [127:0] on_bus = converting[14] ? converted : ready;
     reg was_clock, was_latch, was_discharge;
     wire shifts = switch_clock && !was_clock;
     wire latches = switch_latch && !was_latch;
@@ -108,7 +109,8 @@ module spu_board (
         if (update) dac <= taken;
         if (write) taken[16 * write_cell +: 16] <= code;
         sampled <= sample && !reset;
-        converting <= {converting[5:0], sampled};
+        converting <= {converting[13:0], sampled};
+        if (converting[6]) converted <= adc;
         ready <= on_bus;
         if (read) adc_data <= on_bus[16 * read_cell +: 16];
         was_clock <= switch_clock;
@@ -120,9 +122,10 @@ module spu_board (
         discharged <= shorts && !reset;
         event_seen <= (sample || shifts || latches || shorts) && !reset;
         if (reset) begin
-            converting <= 7'd0;
+            converting <= 15'd0;
             taken <= 128'd0;
             ready <= 128'd0;
+            converted <= 128'd0;
             dac <= 128'd0;
         end
     end

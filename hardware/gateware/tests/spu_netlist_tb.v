@@ -1,7 +1,7 @@
 // Reads the identity of the synthesised netlist at its pins, WORDS words from address 0, and prints them.
 //
 // The netlist is what is placed: spu_top in cells of an ECP5, with the build's GATEWARE_ID in it, without
-// block RAM and multipliers: nothing of them reaches these words.
+// block RAM, multipliers and registers of pins: nothing of them reaches these words.
 `default_nettype none
 `timescale 1ns / 1ps
 
@@ -15,7 +15,7 @@ module spu_netlist_tb;
     wire miso;
     spu_top top (
         .clk(clk), .reset_n(reset_n), .spi_sck(sck), .spi_select_n(select_n), .spi_mosi(mosi),
-        .spi_miso(miso), .converters_ready(1'b0), .adc_data(12'd0)
+        .spi_miso(miso), .converters_ready(1'b0), .adc_data_clock(4'd0), .adc_data(48'd0)
     );
 
     // One octet out and in, at 10 MHz.
