@@ -29,6 +29,8 @@ module spu_dacs (
     localparam [13:0] MIDDLE = 14'h2000;
     wire [13:0] straight = {!code[13], code[12:0]};
 
+    // It comes from far away.
+    reg resting;
     reg [13:0] waiting, even, odd;
     reg [1:0] part;
     reg paired;
@@ -46,12 +48,13 @@ module spu_dacs (
             odd <= straight;
             part <= cell_index[2:1];
         end
-        if (rest) begin
+        resting <= rest;
+        if (resting) begin
             even <= MIDDLE;
             odd <= MIDDLE;
         end
-        strobe <= rest ? {4{count == 3'd2}} : paired ? 4'd1 << part : 4'd0;
-        updates <= {updates[4:0], rest ? count == 3'd2 : update};
+        strobe <= resting ? {4{count == 3'd2}} : paired ? 4'd1 << part : 4'd0;
+        updates <= {updates[4:0], resting ? count == 3'd2 : update};
     end
 
     spu_oddr #(.WIDTH(32)) lines (

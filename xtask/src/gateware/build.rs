@@ -231,9 +231,11 @@ fn place(tools: &Path, out: &Path) -> Result<(u32, Report)> {
                 let text = fs::read_to_string(out.join("report.json"))?;
                 return Ok((seed, serde_json::from_str(&text).context("nextpnr's report")?));
             }
-            End::Failed(reason) => {
-                println!("seed {seed}: {reason}");
-                why = reason;
+            End::Failed(_) => {
+                let log = fs::read_to_string(out.join("nextpnr.log"))?;
+                let errors = log.lines().filter_map(|line| line.strip_prefix("ERROR: "));
+                why = errors.collect::<Vec<_>>().join("; ");
+                println!("seed {seed}: {why}");
             }
             End::Late => unreachable!("there is no deadline"),
         }
