@@ -60,7 +60,7 @@ module spu_moments #(
     end
 
     // Cells i <= j of a product, by the order of the register map.
-    reg [2:0] first, second;
+    reg [2:0] first;
     reg [5:0] passed;
     integer i;
     always @* begin
@@ -71,7 +71,6 @@ module spu_moments #(
                 first = i[2:0];
                 passed = row(i);
             end
-        second = first + (bus_index[3:1] - passed[2:0]);
     end
     // Products before those of a row.
     function [5:0] row(input integer index);
@@ -84,17 +83,17 @@ module spu_moments #(
     // And whose words they are, a clock later.
     reg found_re, found_product;
     reg [3:0] found_sum;
-    reg [2:0] found_first, found_second;
+    reg [2:0] found_first, apart;
     reg found_high;
     always @(posedge clk) begin
         found_re <= bus_re;
         found_product <= bus_product;
         found_sum <= bus_sum;
         found_first <= first;
-        found_second <= second;
+        apart <= bus_index[3:1] - passed[2:0];
         found_high <= bus_index[0];
     end
-    wire [2:0] apart = found_second - found_first;
+    wire [2:0] found_second = found_first + apart;
     // Distances 5 to 7 are 3 to 1 the other way round.
     wire [2:0] distance = apart > 3'd4 ? 3'd0 - apart : apart;
     wire [2:0] product_lane = apart > 3'd4 ? found_second : found_first;
