@@ -191,7 +191,7 @@ def board(d, p):
     box(d, 0, 0.4, 3.4, 1.4, "J1  microcontroller\n(../wiring.md)")
     wire(d, (1.7, 1.8), (1.7, 3.0), label="SPI", at=(2.2, 2.4))
     box(d, 6.0, 6.0, 3.0, 1.4, "U11 to U14\n4 × DAC2904")
-    arrow(d, (3.4, 6.7), (6.0, 6.7), label="14 bit bus")
+    arrow(d, (3.4, 6.7), (6.0, 6.7), label="2 × 14 bit")
     box(d, 10.6, 6.0, 3.2, 1.4, "U21 to U24\n4 × LM6172")
     arrow(d, (9.0, 6.7), (10.6, 6.7), label="8 ×")
     box(d, 15.4, 3.0, 3.8, 4.4, f"8 cells\n\nR {eng(value(p, 'cell', 'r'), 'Ω')}\nL {eng(value(p, 'cell', 'l'), 'H')}\nself banks\n8 × {value(p, 'banks', 'self_bits')} bit", 12)
@@ -202,7 +202,7 @@ def board(d, p):
     arrow(d, (15.4, 3.7), (13.8, 3.7), label="8 ×")
     box(d, 6.0, 3.0, 3.0, 1.4, "U41 to U44\n4 × ADC3644")
     arrow(d, (10.6, 3.7), (9.0, 3.7), label="8 ×")
-    arrow(d, (6.0, 3.7), (3.4, 3.7), label="4 × 14 bit")
+    arrow(d, (6.0, 3.7), (3.4, 3.7), label="4 × 12 lines")
     chain = 8 * value(p, "banks", "self_bits") + 28 * value(p, "banks", "coupling_bits")
     box(d, 6.0, 0.2, 3.0, 1.4, "U4  ISO7740")
     wire(d, (3.4, 3.2), (4.6, 3.2), (4.6, 0.9))
@@ -219,29 +219,33 @@ def board(d, p):
 
 
 def interfaces(d, p):
-    """FPGA, bridge and converters, line by line."""
+    """FPGA with its bridges, and converters, line by line."""
     title(d, 0, 10.6, p, "Converters, switches and FPGA")
-    box(d, 0, 0.0, 3.0, 10.0, "U1\n\nspu_core\n\n96 MHz", 12)
-    box(d, 6.4, 3.6, 3.0, 6.4, "bridge\nin spu_top\n(not built)", 12)
+    box(d, 0, 0.0, 9.4, 10.0, "")
+    text(d, 1.5, 9.4, "U1", 12)
+    text(d, 1.5, 5.0, "spu_core\n\n96 MHz", 12)
+    box(d, 6.2, 7.0, 2.8, 2.8, "spu_dacs", 12)
+    box(d, 6.2, 3.6, 2.8, 3.0, "spu_adcs\n\nspu_adc_setup", 12)
+    for y, left in ((9.4, "dac_data, dac_write, dac_cell"), (7.7, "dac_update, discharge"), (6.2, "phase")):
+        arrow(d, (3.0, y), (6.2, y), label=left)
+    arrow(d, (6.2, 5.0), (3.0, 5.0), label=f"adc_data[{value(p, 'adc', 'bits') - 1}:0]")
     rows = (
-        (9.5, "dac_data[13:0]", "D1, D2 of all; highest bit inverted"),
-        (8.6, "dac_write, dac_cell", "WRT1, WRT2: 8 strobes, second half of a clock"),
-        (7.7, "dac_update", "CLK1, CLK2 of all: a quarter of a clock later"),
+        (9.5, "dac_even, dac_odd: D1, D2 of all, 14 bits each"),
+        (8.6, "dac_write: WRT1 and WRT2, a line a part"),
+        (7.7, "dac_update: CLK1 and CLK2 of all"),
+        (6.3, "adc_clock: CLKP, 48 MHz, falls with dac_update"),
+        (3.9, "adc_serial_clock, _data, _enable_n, adc_reset"),
     )
-    for y, left, right in rows:
-        arrow(d, (3.0, y), (6.4, y), label=left)
-        arrow(d, (9.4, y), (18.2, y), label=right)
+    for y, name in rows:
+        arrow(d, (9.0, y), (18.2, y), label=name)
+    arrow(d, (18.2, 5.5), (9.0, 5.5), label="adc_data_clock: DCLK, a line a part")
+    arrow(d, (18.2, 4.7), (9.0, 4.7), label="adc_data: 4 × DA6 to DA1, DB6 to DB1, both edges")
     box(d, 18.2, 7.2, 3.4, 2.8, "U11 to U14\nDAC2904\n(3.3 V)", 12)
-    arrow(d, (3.0, 6.2), (6.4, 6.2), label="adc_sample")
-    arrow(d, (9.4, 6.2), (18.2, 6.2), label="CLKP: 48 MHz, an edge at adc_sample")
-    arrow(d, (3.0, 5.2), (6.4, 5.2), label="adc_read, adc_cell")
-    arrow(d, (6.4, 4.2), (3.0, 4.2), label=f"adc_data[{value(p, 'adc', 'bits') - 1}:0]")
-    arrow(d, (18.2, 4.6), (9.4, 4.6), label="4 × D13 to D0, DCLK: even cells rising, odd cells falling")
-    box(d, 18.2, 3.6, 3.4, 3.2, "U41 to U44\nADC3644\n(1.8 V)", 12)
-    box(d, 9.8, 0.0, 3.0, 3.0, "U4\nISO7740", 12)
+    box(d, 18.2, 3.6, 3.4, 3.2, "U41 to U44\nADC3644\n(1.8 V)\nR91, R95\nat REFBUF", 12)
+    box(d, 11.8, 0.0, 2.6, 3.0, "U4\nISO7740", 12)
     for y, name, far in ((2.6, "switch_clock", "SRCLK"), (1.9, "switch_data", "SER of U9001"), (1.2, "switch_latch", "RCLK"), (0.5, "discharge", "SEL of U51, U52")):
-        arrow(d, (3.0, y), (9.8, y), label=name)
-        arrow(d, (12.8, y), (18.2, y), label=far)
+        arrow(d, (9.4, y), (11.8, y), label=name, at=(10.6, y + 0.3))
+        arrow(d, (14.4, y), (18.2, y), label=far)
     box(d, 18.2, 0.0, 3.4, 3.0, "chain of\nSN74LV595A,\nswitches\n(± 2.5 V)", 12)
 
 

@@ -14,7 +14,7 @@
 `default_nettype none
 
 module spu_commands #(
-    parameter [11:0] DISCHARGE_CLOCKS = 12'd1920
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd2304
 ) (
     input  wire clk,
     input  wire reset,

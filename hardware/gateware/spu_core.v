@@ -19,8 +19,8 @@ module spu_core #(
     parameter integer CELLS = 8,
     // Words of 16 bits of the capture memory, 2^CAPTURE_ADDRESS.
     parameter integer CAPTURE_ADDRESS = 15,
-    // 20 us at 96 MHz: a cell through the resistor of its discharge switch, see hardware/board/budget.md.
-    parameter [11:0] DISCHARGE_CLOCKS = 12'd1920
+    // 24 us at 96 MHz: a cell through the resistor of its discharge switch, see hardware/board/budget.md.
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd2304
 ) (
     input  wire clk,
     input  wire reset,

@@ -55,9 +55,10 @@ const JITTER: f64 = 50e-12;
 /// TMUX1511: resistance in ohms and capacitance of an open terminal in farads, from memory.
 const SWITCH_ON: f64 = 2.0;
 const SWITCH_OFF: f64 = 2e-12;
-/// Resistor in the discharge path (parts.toml), in ohms; time of a discharge in the gateware, in s.
+/// Resistor in the discharge path (parts.toml), in ohms.
 const DISCHARGE: f64 = 442.0;
-const DISCHARGE_TIME: f64 = 1e-6;
+/// The gateware, which has the clocks of a discharge, at 96 MHz.
+const CORE: &str = include_str!("../../../hardware/gateware/spu_core.v");
 /// As in `spu_driver::plan`: rms that a cell is driven to, of full scale; peak of the noise over rms.
 const TARGET_RMS: f64 = 0.2;
 const NOISE_PEAK: f64 = 4.05;
@@ -353,6 +354,21 @@ fn headroom(profile: &Profile, cases: &Cases) -> String {
     text
 }
 
+/// Time of a discharge in the gateware, in seconds.
+fn discharge_time() -> f64 {
+    let clocks = CORE.split_once("DISCHARGE_CLOCKS = 12'd").map(|(_, rest)| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().unwrap_or(f64::NAN)
+    });
+    clocks.unwrap_or(f64::NAN) / 96e6
+}
+
+/// Time in which a cell with this capacitance in its bank is at a thousandth, with so many ohms to ground,
+/// in seconds.
+fn discharged(profile: &Profile, ohms: f64, farads: f64) -> f64 {
+    cell_of(profile, ohms * profile.r / (ohms + profile.r), farads).decay()
+}
+
 fn effects(profile: &Profile, cases: &Cases) -> String {
     let Cases { small, full, .. } = *cases;
     let mut text = String::new();
@@ -375,14 +391,13 @@ fn effects(profile: &Profile, cases: &Cases) -> String {
         profile.stray * 1e12,
     );
     for (how, ohms) in [("by a bare switch", SWITCH_ON), ("through 442 Ω", DISCHARGE)] {
-        let r = ohms * profile.r / (ohms + profile.r);
-        let times = [small, full].map(|farads| cell_of(profile, r, farads).decay() * 1e6);
+        let times = [small, full].map(|farads| discharged(profile, ohms, farads) * 1e6);
         let _ = writeln!(
             text,
             "| discharge to a thousandth {how} | {:.1} µs and {:.1} µs; the gateware gives {:.0} µs |",
             times[0],
             times[1],
-            DISCHARGE_TIME * 1e6,
+            discharge_time() * 1e6,
         );
     }
     text
@@ -451,6 +466,18 @@ mod tests {
         let critical = 0.5 * (820e-6_f64 / 1e-9).sqrt();
         let time = Cell::new(critical, 820e-6, 1e-9, 1e-9).decay();
         assert!((time / (1000.0_f64.ln() * 2.0 * critical * 1e-9) - 1.0).abs() < 1e-3, "{time}");
+    }
+
+    /// Every code of a self bank, with a fifth to spare.
+    #[test]
+    fn a_discharge_of_the_gateware_is_long_enough() {
+        for name in crate::board::BOARDS {
+            let profile = Profile::named(name).unwrap();
+            for code in 0..1 << profile.self_bits {
+                let time = discharged(&profile, DISCHARGE, profile.self_lsb * f64::from(code));
+                assert!(1.2 * time < discharge_time(), "{name}: {time} s with code {code}");
+            }
+        }
     }
 
     #[test]

@@ -72,12 +72,11 @@ pub(super) fn table(top: &str, constraints: &str, connections: &str) -> Result<S
     let mut balls = balls(constraints);
     let mut ends: HashMap<&str, Vec<&str>> = HashMap::new();
     for line in connections.lines().skip(1) {
-        let fields: Vec<_> = line.splitn(4, ',').collect();
-        ensure!(fields.len() == 4, "connections.csv: {line}: port,end,to,note");
-        ensure!(matches!(fields[1], "part" | "bridge"), "connections.csv: {line}: part or bridge");
+        let fields: Vec<_> = line.splitn(3, ',').collect();
+        ensure!(fields.len() == 3, "connections.csv: {line}: port,to,note");
         ends.insert(fields[0], fields);
     }
-    let mut text = String::from("port,direction,ball,standard,end,to,note\n");
+    let mut text = String::from("port,direction,ball,standard,to,note\n");
     let mut used = HashMap::new();
     for port in ports(top)? {
         let end = ends.remove(port.name.as_str()).with_context(|| {
@@ -92,11 +91,8 @@ pub(super) fn table(top: &str, constraints: &str, connections: &str) -> Result<S
                 bail!("ecp5-25f.lpf: ball {ball} is of {other} and {name}");
             }
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "{name},{},{ball},{standard},{},{},{}",
-                port.direction, end[1], end[2], end[3]
-            );
+            let _ =
+                writeln!(text, "{name},{},{ball},{standard},{},{}", port.direction, end[1], end[2]);
         }
     }
     if let Some(port) = balls.keys().next() {
@@ -116,13 +112,13 @@ mod tests {
                        output reg  [1:0] data\n);\nendmodule\n";
     const BALLS: &str = "LOCATE COMP \"clk\" SITE \"G2\";\nIOBUF PORT \"clk\" IO_TYPE=LVCMOS33;\n\
                          LOCATE COMP \"data[0]\" SITE \"A1\";\nLOCATE COMP \"data[1]\" SITE \"A2\";\n";
-    const ENDS: &str = "port,end,to,note\nclk,part,U3 OUT,\ndata,bridge,U11,bus\n";
+    const ENDS: &str = "port,to,note\nclk,U3 OUT,\ndata,U11,bus\n";
 
     #[test]
     fn a_row_for_each_bit() {
         let text = table(TOP, BALLS, ENDS).unwrap();
-        assert!(text.contains("\nclk,in,G2,LVCMOS33,part,U3 OUT,\n"), "{text}");
-        assert!(text.ends_with("\ndata[1],out,A2,,bridge,U11,bus\n"), "{text}");
+        assert!(text.contains("\nclk,in,G2,LVCMOS33,U3 OUT,\n"), "{text}");
+        assert!(text.ends_with("\ndata[1],out,A2,,U11,bus\n"), "{text}");
     }
 
     #[test]
@@ -132,8 +128,8 @@ mod tests {
             (TOP.into(), BALLS.replace("data[1]", "date[1]"), ENDS.into(), "data[1] of spu_top.v"),
             (TOP.into(), BALLS.replace("A2", "A1"), ENDS.into(), "ball A1 is of"),
             (TOP.into(), format!("{BALLS}LOCATE COMP \"x\" SITE \"B1\";\n"), ENDS.into(), "port x"),
-            (TOP.into(), BALLS.into(), format!("{ENDS}x,part,,\n"), "no port x"),
-            (TOP.into(), BALLS.into(), ENDS.replace("bridge", "wire"), "part or bridge"),
+            (TOP.into(), BALLS.into(), format!("{ENDS}x,,\n"), "no port x"),
+            (TOP.into(), BALLS.into(), ENDS.replace("U11,bus", "U11"), "port,to,note"),
         ] {
             let error = format!("{:#}", table(&top, &balls, &ends).unwrap_err());
             assert!(error.contains(says), "{says}: {error}");

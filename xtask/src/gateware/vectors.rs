@@ -1,4 +1,5 @@
-//! The simulator's words, played to the gateware by Icarus Verilog.
+//! The simulator's words, played to the gateware by Icarus Verilog: to the core, and to the FPGA between
+//! models of the board's converters.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,21 +22,34 @@ const VECTORS: [(&str, &[&str]); 2] = [
 /// Files with what is compared, in each of which a wrong word must be found.
 const COMPARED: [&str; 3] = ["spi", "dac", "switches"];
 
+/// Traffic for the FPGA with its pins: this seed has a discharge, 28 kept ticks and codes other than 0 in
+/// a few octets.
+const PINS_TRAFFIC: &[&str] = &["--ticks", "10", "--short", "30", "--seed", "204"];
+/// Skew of the DACs' data to their strobes, and the way to the ADCs and back (`spu_top_tb.v`), in
+/// picoseconds: near both ends of what the bridges allow.
+const PINS: [(i32, u32); 2] = [(1_300, 6_500), (-1_300, 24_800)];
+/// Ways that are too short and too long.
+const NO_WAY: [u32; 2] = [4_000, 27_500];
+/// Mistakes in the bridges, each of which must be found: a file, what stands there once, what instead.
+const MISTAKES: [(&str, &str, &str); 5] = [
+    ("spu_dacs.v", "{!code[13], code[12:0]}", "code"),
+    ("spu_dacs.v", "|updates[4:1]", "|updates[5:2]"),
+    ("spu_dacs.v", "rest ? count == 3'd2 : update", "update"),
+    (
+        "spu_adcs.v",
+        "first({4{!phase[0]}}), .second({4{phase[0]}})",
+        "first({4{phase[0]}}), .second({4{!phase[0]}})",
+    ),
+    ("spu_adc_setup.v", "8'h01", "8'h00"),
+];
+
 /// Writes vectors, plays them, and plays them with a mistake in each file.
 pub(super) fn run() -> Result<()> {
     if !there("iverilog", "-V", "vectors", "Debian: `apt-get install iverilog`") {
         return Ok(());
     }
-    let said: Vec<Result<String>> = thread::scope(|scope| {
-        let boards: Vec<_> = VECTORS
-            .into_iter()
-            .map(|(profile, traffic)| scope.spawn(move || compare(profile, traffic)))
-            .collect();
-        boards.into_iter().map(|board| board.join().expect("it does not panic")).collect()
-    });
-    for said in said {
-        print!("{}", said?);
-    }
+    let boards = at_once(VECTORS, |(profile, traffic)| compare(profile, traffic))?;
+    print!("{}", boards.concat());
     for name in COMPARED {
         let wrong = cache("vectors")?.join("wrong");
         spoil(&cache("vectors")?.join(VECTORS[0].0), &wrong, name)?;
@@ -44,12 +58,24 @@ pub(super) fn run() -> Result<()> {
         }
     }
     println!("PASS a wrong word in each of {COMPARED:?} is found");
-    Ok(())
+    pins()
 }
 
-/// Writes the vectors of a board and plays them; what the test bench says.
-fn compare(profile: &str, traffic: &[&str]) -> Result<String> {
-    let vectors = cache("vectors")?.join(profile);
+/// Does the same with all of an array at once.
+fn at_once<T: Send, R: Send, const N: usize>(
+    all: [T; N],
+    each: impl Fn(T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let each = &each;
+    thread::scope(|scope| {
+        let threads = all.map(|one| scope.spawn(move || each(one)));
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
+/// Writes the vectors of a board, and returns their folder.
+fn write(name: &str, profile: &str, traffic: &[&str]) -> Result<PathBuf> {
+    let vectors = cache("vectors")?.join(name);
     output(
         Command::new(cargo())
             .current_dir(root())
@@ -58,31 +84,119 @@ fn compare(profile: &str, traffic: &[&str]) -> Result<String> {
             .arg("--vectors")
             .arg(&vectors),
     )?;
-    let said = play(&vectors)?;
+    Ok(vectors)
+}
+
+/// Writes the vectors of a board and plays them; what the test bench says.
+fn compare(profile: &str, traffic: &[&str]) -> Result<String> {
+    let said = play(&write(profile, profile, traffic)?)?;
     if !said.lines().any(|line| line.starts_with("PASS")) {
         bail!("the gateware does not say the simulator's words for {profile}:\n{said}");
     }
     Ok(said)
 }
 
-/// What the test bench says of these vectors.
+/// The FPGA with the board's converters at its pins, as it is and with mistakes.
+fn pins() -> Result<()> {
+    let vectors = &write("pins", "rev-a", PINS_TRAFFIC)?;
+    let played = at_once(PINS, |(skew, way)| {
+        play_pins(vectors, &format!("pins{way}"), &sources()?, skew, way)
+    })?;
+    for said in played {
+        if !said.lines().any(|line| line.starts_with("PASS")) {
+            bail!("the FPGA does not say the simulator's words at its pins:\n{said}");
+        }
+        print!("{said}");
+    }
+    let found = |said: &str| {
+        said.lines().any(|line| line.starts_with("FAIL"))
+            && !said.lines().any(|line| line.starts_with("PASS"))
+    };
+    at_once(NO_WAY, |way| {
+        if !found(&play_pins(vectors, &format!("pins{way}"), &sources()?, 0, way)?) {
+            bail!("a way of {way} ps to the ADCs and back is not found");
+        }
+        Ok(())
+    })?;
+    println!("PASS a way too short and one too long are found");
+    for (number, (file, from, to)) in MISTAKES.into_iter().enumerate() {
+        let name = format!("pins-mistake{number}");
+        let changed = change(&cache("vectors")?.join(&name), file, from, to)?;
+        if !found(&play_pins(vectors, &name, &changed, 0, 15_000)?) {
+            bail!("{file}: {to} in place of {from} is not found");
+        }
+    }
+    println!("PASS {} mistakes in the bridges are found", MISTAKES.len());
+    Ok(())
+}
+
+/// The design's sources, with something else in one of them, which is in this folder.
+fn change(folder: &Path, file: &str, from: &str, to: &str) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(folder)?;
+    let mut sources = sources()?;
+    let source = sources.iter_mut().find(|path| path.ends_with(file)).context("no such file")?;
+    let text = fs::read_to_string(&source)?;
+    if text.matches(from).count() != 1 {
+        bail!("{file} has not once {from:?}: choose another mistake");
+    }
+    *source = folder.join(file);
+    fs::write(&source, text.replace(from, to))?;
+    Ok(sources)
+}
+
+/// What the test bench of the core says of these vectors.
 fn play(vectors: &Path) -> Result<String> {
-    let program = vectors.with_extension("vvp");
     let tests = folder().join("tests");
+    let mut files = vec![tests.join("spu_vectors_tb.v"), tests.join("spu_board.v")];
+    files.extend(sources()?.into_iter().filter(|path| !path.ends_with("spu_top.v")));
+    simulate("spu_vectors_tb", vectors, &vectors.with_extension("vvp"), &[], &files)
+}
+
+/// What the test bench of the FPGA with its pins says of them.
+fn play_pins(
+    vectors: &Path,
+    name: &str,
+    sources: &[PathBuf],
+    skew: i32,
+    way: u32,
+) -> Result<String> {
+    let tests = folder().join("tests");
+    let mut files = vec![tests.join("spu_top_tb.v"), tests.join("spu_converters.v")];
+    files.extend_from_slice(sources);
+    let board = fs::read_to_string(hex(vectors, "board"))?;
+    let board: Vec<_> = board.lines().collect();
+    // Of the constants only these are not those of spu_top.
+    let constants = [
+        format!("GATEWARE_ID=32'h{}", board[0]),
+        format!("SERIAL=64'h{}{}", board[7], board[6]),
+        format!("SKEW={skew}"),
+        format!("WAY={way}"),
+    ];
+    let program = vectors.with_file_name(name).with_extension("vvp");
+    simulate("spu_top_tb", vectors, &program, &constants, &files)
+}
+
+/// Compiles a test bench for vectors, and runs it.
+fn simulate(
+    bench: &str,
+    vectors: &Path,
+    program: &Path,
+    constants: &[String],
+    files: &[PathBuf],
+) -> Result<String> {
     let mut command = Command::new("iverilog");
-    command.args(["-g2005", "-Wall", "-Wno-timescale", "-s", "spu_vectors_tb"]);
-    command.arg(format!("-Pspu_vectors_tb.VECTORS=\"{}\"", vectors.display()));
+    command.args(["-g2005", "-Wall", "-Wno-timescale", "-s", bench]);
+    command.arg(format!("-P{bench}.VECTORS=\"{}\"", vectors.display()));
     for (name, parameter) in
         [("spi", "SPI"), ("adc", "ADC"), ("dac", "DAC"), ("switches", "SWITCHES")]
     {
         let words = fs::read_to_string(hex(vectors, name))?.lines().count();
-        command.arg(format!("-Pspu_vectors_tb.{parameter}={words}"));
+        command.arg(format!("-P{bench}.{parameter}={words}"));
     }
-    command.arg("-o").arg(&program);
-    command.args([tests.join("spu_vectors_tb.v"), tests.join("spu_board.v")]);
-    command.args(sources()?.iter().filter(|path| !path.ends_with("spu_top.v")));
+    command.args(constants.iter().map(|constant| format!("-P{bench}.{constant}")));
+    command.arg("-o").arg(program).args(files);
     output(&mut command)?;
-    output(Command::new("vvp").arg("-n").arg(&program))
+    output(Command::new("vvp").arg("-n").arg(program))
 }
 
 fn hex(folder: &Path, name: &str) -> PathBuf {
