@@ -16,7 +16,7 @@ module spu_adc_setup (
     output reg  enable_n,
     output reg  serial_clock,
     output reg  serial_data,
-    output wire done
+    output reg  done
 );
     // Register 0x0E, bit 0, SE CLK EN: the clock comes on CLKP alone. Names and addresses of SBAS886A, the
     // data sheet of the ADC3641 to ADC3643, whose register map was read; to be verified in SBASA46, as
@@ -32,7 +32,6 @@ module spu_adc_setup (
 
     reg started;
     reg [13:0] clocks;
-    assign done = clocks == LAST;
     wire [13:0] writing = clocks - BEGIN;
     wire in_table = clocks >= BEGIN && clocks < END;
     wire [4:0] place = writing[8:4];
@@ -45,9 +44,10 @@ module spu_adc_setup (
             bits <= TABLE;
         end else begin
             if (ready) started <= 1'b1;
-            if (started && !done) clocks <= clocks + 14'd1;
+            if (started && clocks != LAST) clocks <= clocks + 14'd1;
             if (in_word && writing[3:0] == 4'd15) bits <= bits << 1;
         end
+        done <= clocks == LAST && !reset;
         hardware_reset <= started && clocks < RELEASED;
         enable_n <= !(in_table && place >= 5'd3 && place < 5'd29);
         serial_clock <= in_word && writing[3];
