@@ -41,14 +41,13 @@ module spu_adc_setup (
         if (reset) begin
             started <= 1'b0;
             clocks <= 14'd0;
-            done <= 1'b0;
             bits <= TABLE;
         end else begin
             if (ready) started <= 1'b1;
             if (started && clocks != LAST) clocks <= clocks + 14'd1;
-            done <= clocks == LAST;
             if (in_word && writing[3:0] == 4'd15) bits <= bits << 1;
         end
+        done <= clocks == LAST && !reset;
         hardware_reset <= started && clocks < RELEASED;
         enable_n <= !(in_table && place >= 5'd3 && place < 5'd29);
         serial_clock <= in_word && writing[3];

@@ -80,6 +80,8 @@ module spu_top #(
         .write(write), .cell_index(cell_written), .code(code[13:0]), .update(update),
         .even_bus(dac_even), .odd_bus(dac_odd), .strobes(dac_write), .update_clock(dac_update)
     );
+    reg permit;
+    always @(posedge clk) permit <= ready && adcs_done;
     spu_adc_setup setup (
         .clk(clk), .reset(!running), .ready(ready),
         .hardware_reset(adc_reset), .enable_n(adc_enable_n), .serial_clock(adc_serial_clock),
@@ -110,7 +112,7 @@ module spu_top #(
         .adc_gain_spread(ADC_GAIN_SPREAD), .r_spread(R_SPREAD), .l_spread(L_SPREAD),
         .stream_frames_per_s(STREAM_FRAMES_PER_S), .storage_lsb_farad(STORAGE_LSB_FARAD),
         .spi_sck(spi_sck), .spi_select_n(spi_select_n), .spi_mosi(spi_mosi), .spi_miso(miso),
-        .permit(ready && adcs_done), .tick(),
+        .permit(permit), .tick(),
         .dac_write(write), .dac_cell(cell_written), .dac_data(code), .dac_update(update),
         // The ADCs sample all the time, and their codes come in the order of cells.
         .adc_sample(), .adc_read(), .adc_cell(phase), .adc_data({{4{sample[11]}}, sample}),

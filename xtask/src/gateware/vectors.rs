@@ -34,7 +34,7 @@ const NO_WAY: [u32; 2] = [4_000, 27_500];
 const MISTAKES: [(&str, &str, &str); 5] = [
     ("spu_dacs.v", "{!code[13], code[12:0]}", "code"),
     ("spu_dacs.v", "|updates[4:1]", "|updates[5:2]"),
-    ("spu_dacs.v", "rest ? count == 3'd2 : update", "update"),
+    ("spu_dacs.v", "resting ? count == 3'd2 : update", "update"),
     (
         "spu_adcs.v",
         "first({4{!phase[0]}}), .second({4{phase[0]}})",
