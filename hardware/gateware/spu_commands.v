@@ -94,7 +94,7 @@ module spu_commands #(
                     if (!seeds && load_at == 7'd31) load_at <= 7'd64;
                     if (load_at == (codes ? 7'd91 : 7'd63)) begin
                         load <= 1'b0;
-                        clocks <= 12'd4;
+                        clocks <= 12'd8;
                         state <= LOADED;
                     end
                 end

@@ -24,18 +24,25 @@ module spu_noise (
 
     // --- Seeds ------------------------------------------------------------------------------
 
-    reg [95:0] seed;
-    wire seeding = loaded && loaded_at[6:5] == 2'b01;
-    wire [2:0] seed_cell = loaded_at[4:2];
-    wire [127:0] given = {loaded_data, seed};
-    reg [127:0] seeded;
-    reg [2:0] seeded_cell;
-    reg seed_complete = 1'b0;
+    // 1: a word; 2: the words so far, and whether one is not 0; 3: the seed; then written.
+    reg [31:0] given;
+    reg [4:0] given_at;
+    reg [127:0] seed, seeded;
+    reg [2:0] seed_cell, seeded_cell;
+    reg giving = 1'b0, any = 1'b0, seed_whole = 1'b0, seed_complete = 1'b0;
     always @(posedge clk) begin
-        if (seeding) seed <= {loaded_data, seed[95:32]};
-        seed_complete <= seeding && loaded_at[1:0] == 2'd3;
+        giving <= loaded && loaded_at[6:5] == 2'b01;
+        given <= loaded_data;
+        given_at <= loaded_at[4:0];
+        if (giving) begin
+            seed <= {given, seed[127:32]};
+            any <= given != 32'd0 || (any && given_at[1:0] != 2'd0);
+        end
+        seed_whole <= giving && given_at[1:0] == 2'd3;
+        seed_cell <= given_at[4:2];
+        seed_complete <= seed_whole;
         seeded_cell <= seed_cell;
-        seeded <= given != 128'd0 ? given
+        seeded <= any ? seed
             : {28'd0, {1'b0, seed_cell} + 4'd1, 96'hB7E15162_243F6A88_9E3779B9};
     end
 
