@@ -225,9 +225,9 @@ def interfaces(d, p):
     text(d, 1.5, 9.4, "U1", 12)
     text(d, 1.5, 5.0, "spu_core\n\n96 MHz", 12)
     box(d, 6.2, 7.0, 2.8, 2.8, "spu_dacs", 12)
-    box(d, 6.2, 3.6, 2.8, 3.0, "spu_adcs\n\nspu_adc_setup", 12)
-    for y, left in ((9.4, "dac_data, dac_write, dac_cell"), (7.7, "dac_update, discharge"), (6.2, "phase")):
-        arrow(d, (3.0, y), (6.2, y), label=left)
+    box(d, 6.2, 3.6, 2.8, 3.0, "spu_adcs\n\nspu_adc_setup", 10)
+    for y, left in ((9.2, "dac_data, _write, _cell"), (7.7, "dac_update, discharge"), (6.2, "phase")):
+        arrow(d, (3.0, y), (6.2, y), label=left, size=8)
     arrow(d, (6.2, 5.0), (3.0, 5.0), label=f"adc_data[{value(p, 'adc', 'bits') - 1}:0]")
     rows = (
         (9.5, "dac_even, dac_odd: D1, D2 of all, 14 bits each"),
