@@ -115,9 +115,10 @@ module spu_capture #(
         upper_late <= upper_out;
         in_upper_late <= in_upper;
         odd_late <= odd;
-        there_late <= there;
-        octet <= !there_late ? 8'd0 : odd_late ? word_out[7:0] : word_out[15:8];
-        there_shown <= there_late;
+        // Where the memory was emptied, nothing of before is shown.
+        there_late <= there && !clear;
+        octet <= !there_late || clear ? 8'd0 : odd_late ? word_out[7:0] : word_out[15:8];
+        there_shown <= there_late && !clear;
     end
 
     // --- Frames -----------------------------------------------------------------------------
@@ -146,7 +147,7 @@ module spu_capture #(
     wire read_word = leave && (read_octet[0] || read_last);
     always @(posedge clk) begin
         odd <= look_octet[0];
-        there <= ahead != NONE;
+        there <= ahead != NONE && !clear;
         whole <= read_octet != 5'd0 ? stored - FRAME : stored;
         // Of an emptied memory at once: a run may begin with the next clock.
         room <= clear || used < capacity[ADDRESS:0];
@@ -182,6 +183,10 @@ module spu_capture #(
             end
         end
     end
+
+`ifdef FORMAL
+`include "formal/capture.vh"
+`endif
 endmodule
 
 `default_nettype wire

@@ -121,6 +121,24 @@ module spu_commands #(
             if (control_start) start <= 1'b1;
         end
     end
+
+`ifdef FORMAL
+    reg f_first = 1'b1, f_open = 1'b0;
+    always @(posedge clk) begin
+        f_first <= 1'b0;
+        f_open <= !pause && !reset;
+        if (f_first) assume (reset);
+        if (!f_first && !reset) begin
+            // Where a tick could be begun, nothing waits or is being done in the next clock.
+            if (f_open) assert (state == READY && !apply && !reseed && !short_cells && !empty && !start);
+            // Nothing is done while a tick is on its way.
+            if (state != READY || clear_fifo || begin_run || load || discharge) assert (drained);
+            if (load) assert (state == LOAD);
+            if (discharge) assert (state == SHORT);
+            if (switches_start) assert (state == LOADED);
+        end
+    end
+`endif
 endmodule
 
 `default_nettype wire

@@ -50,6 +50,27 @@ module spu_ticks (
     assign adc_sample = kept[5] && phase == 3'd0;
     assign fetch = kept[7];
     assign fetch_store = store[7];
+
+`ifdef FORMAL
+    // Slots since the last tick was begun.
+    reg [4:0] f_slots = 5'd31;
+    reg f_first = 1'b1;
+    always @(posedge clk) begin
+        f_first <= 1'b0;
+        if (f_first) assume (reset);
+        if (reset) f_slots <= 5'd31;
+        else if (phase == 3'd7) f_slots <= issue ? 5'd0 : f_slots == 5'd31 ? 5'd31 : f_slots + 5'd1;
+        if (!f_first && !reset) begin
+            // As long as a tick is on its way, and no longer.
+            assert (drained == (f_slots >= $bits(running)));
+            assert (drained == (running == 0));
+            assert ((running & ((32'd1 << f_slots) - 32'd1)) == 0);
+            if (!drained) assert ((running >> f_slots) & 1);
+            // A kept tick is one that runs, one with a frame to store is kept.
+            assert ((kept & ~running) == 0 && (store & ~kept) == 0);
+        end
+    end
+`endif
 endmodule
 
 `default_nettype wire

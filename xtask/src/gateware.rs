@@ -1,6 +1,7 @@
 //! `cargo xtask gateware`: checks of the gateware that need no board.
 
 mod build;
+mod formal;
 mod mutants;
 mod vectors;
 
@@ -25,8 +26,11 @@ const SHORT_RUN: [&str; 6] = ["--ticks", "1e7", "--long", "1e6", "--short", "300
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Check only: lint, test benches, vectors
-    #[arg(long, conflicts_with = "build")]
+    #[arg(long)]
     check: bool,
+    /// Prove only: properties of the gateware's blocks (Yosys and z3)
+    #[arg(long)]
+    formal: bool,
     /// Build only: synthesise, place, route and pack for an LFE5U-25F (installs the tools, by pip)
     #[arg(long)]
     build: bool,
@@ -36,7 +40,7 @@ pub(crate) struct Args {
     mutants: Option<usize>,
     /// Print this figure alone as `cargo xtask figures` wants it: `rtl.identical_ticks`,
     /// `rtl.mutants_missed` or `rtl.fmax_ratio`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "build", "mutants"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "formal", "build", "mutants"])]
     figure: Option<String>,
     /// Refuse, since it takes a minute: what `cargo xtask figures --quick` asks of every figure
     #[arg(long, requires = "figure")]
@@ -60,12 +64,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    if !args.build {
+    // All of them, where none is asked for.
+    let all = !args.check && !args.formal && !args.build;
+    if all || args.check {
         lint()?;
         benches()?;
         vectors::run()?;
     }
-    if !args.check {
+    if all || args.formal {
+        formal::run()?;
+    }
+    if all || args.build {
         say(&build::run()?);
     }
     Ok(())
