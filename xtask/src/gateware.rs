@@ -1,4 +1,4 @@
-//! `cargo xtask gateware`: checks of the gateware that need no board.
+//! `cargo xtask gateware`: checks, proofs and build of the gateware, without a board.
 
 mod build;
 mod formal;
@@ -23,24 +23,29 @@ const CELLS: [usize; 4] = [2, 8, 32, 64];
 /// tick takes 8 clocks; a frame that is read takes 250.
 const SHORT_RUN: [&str; 6] = ["--ticks", "1e7", "--long", "1e6", "--short", "300"];
 
+/// What is done with the gateware.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Lint, test benches, vectors in Icarus
+    Check,
+    /// Prove properties of the blocks (Yosys and z3)
+    Formal,
+    /// Synthesise, place, route and pack for an LFE5U-25F (installs the tools, by pip)
+    Build,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Check only: lint, test benches, vectors
-    #[arg(long)]
-    check: bool,
-    /// Prove only: properties of the gateware's blocks (Yosys and z3)
-    #[arg(long)]
-    formal: bool,
-    /// Build only: synthesise, place, route and pack for an LFE5U-25F (installs the tools, by pip)
-    #[arg(long)]
-    build: bool,
+    /// Only this part
+    #[arg(value_enum)]
+    part: Option<Part>,
     /// Plant mistakes, one at a time, each of which the co-simulation must find: so many of them
     /// [default: all]
     #[arg(long, num_args = 0..=1, default_missing_value = "1000")]
     mutants: Option<usize>,
     /// Print this figure alone as `cargo xtask figures` wants it: `rtl.identical_ticks`,
     /// `rtl.mutants_missed` or `rtl.fmax_ratio`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "formal", "build", "mutants"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["part", "mutants"])]
     figure: Option<String>,
     /// Refuse, since it takes a minute: what `cargo xtask figures --quick` asks of every figure
     #[arg(long, requires = "figure")]
@@ -65,16 +70,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     // All of them, where none is asked for.
-    let all = !args.check && !args.formal && !args.build;
-    if all || args.check {
+    let wanted = |part| args.part.is_none_or(|only| only == part);
+    if wanted(Part::Check) {
         lint()?;
         benches()?;
         vectors::run()?;
     }
-    if all || args.formal {
+    if wanted(Part::Formal) {
         formal::run()?;
     }
-    if all || args.build {
+    if wanted(Part::Build) {
         say(&build::run()?);
     }
     Ok(())

@@ -39,7 +39,7 @@ enum Task {
         #[arg(long, default_value = "rev-a")]
         profile: String,
     },
-    /// Check the gateware: lint and test benches (needs Verilator and Icarus Verilog)
+    /// Check, prove and build the gateware (needs Verilator, Icarus Verilog, Yosys and z3)
     Gateware(gateware::Args),
     /// Write the analog board as a SPICE netlist, from its profile
     Netlist(netlist::Args),
