@@ -156,6 +156,10 @@ module spu_spi (
             if (fifo_fetch) hold <= fifo_octet;
         end
     end
+
+`ifdef FORMAL
+`include "formal/spi.vh"
+`endif
 endmodule
 
 `default_nettype wire

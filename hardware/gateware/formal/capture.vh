@@ -64,6 +64,7 @@
         f_after = slot + FRAME == capacity[ADDRESS:0] ? NONE : slot + FRAME;
     endfunction
     reg f_has = 1'b0, f_room = 1'b0;
+    reg [ADDRESS:0] f_whole;
     reg [7:0] f_octet;
     always @(posedge clk) begin
         assume (f_slot < capacity[ADDRESS:0] && f_pos < frame_octets);
@@ -71,6 +72,8 @@
             f_bits <= wide ? {f_bits[BITS-17:0], f_sample} : {f_bits[BITS-13:0], f_sample[15:4]};
         if (valid && cell_index == 3'd7) f_frame <= wide ? f_bits : f_bits & ((1 << 12 * CELLS) - 1);
         f_room <= room;
+        // Frames that are in, less one that is taken in part.
+        f_whole <= stored - (read_octet != 5'd0);
         if (clear) {f_has, f_in, f_out, f_look} <= {1'b0, NONE, NONE, NONE};
         else begin
             if (frame_in) f_in <= f_after(f_in);
@@ -129,6 +132,7 @@
         assert (write_at == (words_written == frame_words ? f_after(f_in) * frame_words
             : f_in_now * frame_words + words_written));
         assert (words_written <= frame_words && f_looks != 2'd3);
+        assert (frames == f_whole);
         assert (frame_in == f_coming[8] && packing == f_valid && place == f_cell);
         // A frame on its way in: what is written, and what is not yet.
         assert (f_coming[7:0] == (packing ? 8'd1 << place : 8'd0));

@@ -33,7 +33,19 @@ struct Harness {
     mistakes: &'static [(&'static str, &'static str, &'static str)],
 }
 
-const HARNESSES: [Harness; 2] = [
+const HARNESSES: [Harness; 3] = [
+    Harness {
+        name: "spi",
+        blocks: &["spu_spi.v", "spu_sync.v"],
+        induction: 12,
+        passes: "opt -full; clk2fflogic;",
+        run: 580,
+        mistakes: &[
+            // What one transaction asked for comes in the next.
+            ("spu_spi.v", "fetched <= 6'd0;", ""),
+            ("spu_spi.v", "octet == 8'h80", "octet == 8'h00"),
+        ],
+    },
     Harness {
         name: "sequencer",
         blocks: &["spu_sequencer.v", "spu_commands.v", "spu_ticks.v"],
@@ -56,6 +68,7 @@ const HARNESSES: [Harness; 2] = [
             ("spu_capture.v", "used < capacity[ADDRESS:0]", "used <= capacity[ADDRESS:0]"),
             ("spu_capture.v", "{rest[11:4], word_in[15:8]}", "{rest[11:4], word_in[7:0]}"),
             ("spu_capture.v", "read_taken && found[1]", "read_taken && found[0]"),
+            ("spu_capture.v", "there_late && !clear", "there_late"),
         ],
     },
 ];
