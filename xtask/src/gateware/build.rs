@@ -171,7 +171,10 @@ const SIMULATED: &str = "read_json spu_top.json; read_verilog -overwrite +/latti
 
 /// Yosys's commands for the design as it is.
 fn synthesis(build_id: u32) -> Result<String> {
-    let sources: Vec<_> = sources()?.iter().map(|path| path.display().to_string()).collect();
+    // From .cache/gateware: names in the netlist have the paths, and the same sources give the same one.
+    let root = root();
+    let relative = |path: &PathBuf| Ok(format!("../../{}", path.strip_prefix(root)?.display()));
+    let sources: Vec<_> = sources()?.iter().map(relative).collect::<Result<_>>()?;
     Ok(commands(&sources.join(" "), build_id))
 }
 
