@@ -149,6 +149,17 @@ fn sources() -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
+/// A text with something else in place of an expression that stands there once.
+///
+/// # Errors
+/// Where it does not stand there once: the gateware of today needs another mistake.
+fn planted(name: &str, text: &str, from: &str, to: &str) -> Result<String> {
+    if text.matches(from).count() != 1 {
+        bail!("{name} has not once {from:?}: choose another mistake");
+    }
+    Ok(text.replace(from, to))
+}
+
 /// True where a program is there; says what is skipped where it is not.
 fn there(program: &str, flag: &str, what: &str, install: &str) -> bool {
     let there = Command::new(program).arg(flag).output().is_ok();

@@ -162,9 +162,8 @@ fn constraints() -> PathBuf {
     folder().join("ecp5-25f.lpf")
 }
 
-/// From cells of an ECP5 to what Icarus reads, without block RAM, multipliers and registers of pins, for which
-/// Yosys has no
-/// models.
+/// From cells of an ECP5 to what Icarus reads, without block RAM, multipliers and registers of pins, for
+/// which Yosys has no models.
 const SIMULATED: &str = "read_json spu_top.json; read_verilog -overwrite +/lattice/cells_sim_ecp5.v; \
     read_verilog -lib -overwrite +/lattice/cells_bb_ecp5.v; hierarchy -top spu_top; proc; flatten; \
     delete t:DP16KD t:MULT18X18D t:ODDRX1F t:IDDRX1F; opt_clean; write_verilog -noattr netlist.v";

@@ -12,7 +12,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::{folder, there};
+use super::{folder, planted, there};
 use crate::cache;
 use crate::process::output;
 
@@ -162,7 +162,7 @@ impl Harness {
                 if said.count("Assert failed") == 0 {
                     bail!("{}", said.failure(&model));
                 }
-                Ok(format!("a counterexample to {to:?} in {file}"))
+                Ok(format!("a counterexample to {to:?} for {from:?} in {file}"))
             }
         }
     }
@@ -183,11 +183,8 @@ impl Harness {
                 && file == *block
             {
                 let text = fs::read_to_string(&source)?;
-                if text.matches(from).count() != 1 {
-                    bail!("{file} has not once {from:?}: choose another mistake");
-                }
                 source = out.join(name).with_extension("v");
-                fs::write(&source, text.replace(from, to))?;
+                fs::write(&source, planted(file, &text, from, to)?)?;
             }
             sources.push(source);
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{folder, there};
+use super::{folder, planted, there};
 use crate::process::{self, End, output};
 use crate::{cache, cargo, root};
 
@@ -106,10 +106,7 @@ fn plant(copy: &Path) -> Result<()> {
             if name.as_os_str() != file {
                 continue;
             }
-            if text.matches(from).count() != 1 {
-                bail!("{file} has not once {from:?}: choose another mutant");
-            }
-            text = text.replace(from, &either(number, from, to));
+            text = planted(file, &text, from, &either(number, from, to))?;
         }
         fs::write(copy.join(name), text)?;
     }

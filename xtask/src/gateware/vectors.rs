@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::{folder, sources, there};
+use super::{folder, planted, sources, there};
 use crate::process::output;
 use crate::{cache, cargo, root};
 
@@ -136,11 +136,8 @@ fn change(folder: &Path, file: &str, from: &str, to: &str) -> Result<Vec<PathBuf
     let mut sources = sources()?;
     let source = sources.iter_mut().find(|path| path.ends_with(file)).context("no such file")?;
     let text = fs::read_to_string(&source)?;
-    if text.matches(from).count() != 1 {
-        bail!("{file} has not once {from:?}: choose another mistake");
-    }
     *source = folder.join(file);
-    fs::write(&source, text.replace(from, to))?;
+    fs::write(&source, planted(file, &text, from, to)?)?;
     Ok(sources)
 }
 
