@@ -1,4 +1,4 @@
-// Plays the simulator's vectors (see spu_vectors_tb) to spu_top, with the converters of hardware/board at
+// Plays the simulator's vectors (see spu_script.vh) to spu_top, with the converters of hardware/board at
 // its pins: every octet of the SPI, every row that the DACs show and every bit into the bank switches
 // must be the simulator's.
 //
@@ -20,21 +20,10 @@ module spu_top_tb #(
     parameter integer SKEW = 0,
     parameter integer WAY = 15000
 );
-    localparam integer HALF_CORE = 5208, PERIOD = 16 * HALF_CORE, AROUND = 1500;
+    localparam integer HALF_CORE = 5208, PERIOD = 16 * HALF_CORE, AROUND = 1500, PATIENCE = 24;
     // Of WAY, what is in the FPGA: from the pin of a data clock to the registers of the data's pins.
     localparam integer CLOCK_NET = 3500;
-    reg [31:0] spi [0:SPI-1];
-    reg [127:0] adc_rows [0:ADC-1];
-    reg [127:0] dac_rows [0:DAC-1];
-    reg switch_bits [0:SWITCHES-1];
-    initial begin
-        $readmemh({VECTORS, "/spi.hex"}, spi);
-        $readmemh({VECTORS, "/adc.hex"}, adc_rows);
-        $readmemh({VECTORS, "/dac.hex"}, dac_rows);
-        $readmemh({VECTORS, "/switches.hex"}, switch_bits);
-    end
-
-    reg clk = 1'b0, reset_n = 1'b0, ready = 1'b0;
+    reg clk = 1'b0, reset_n = 1'b0, permit = 1'b0;
     always #HALF_CORE clk = !clk;
     reg sck = 1'b0, select_n = 1'b1, mosi = 1'b0;
     wire miso, discharge, switch_clock, switch_data, switch_latch, irq;
@@ -46,7 +35,7 @@ module spu_top_tb #(
     spu_top #(.GATEWARE_ID(GATEWARE_ID), .SERIAL(SERIAL)) top (
         .clk(clk), .reset_n(reset_n),
         .spi_sck(sck), .spi_select_n(select_n), .spi_mosi(mosi), .spi_miso(miso),
-        .converters_ready(ready),
+        .converters_ready(permit),
         .dac_even(even_pins), .dac_odd(odd_pins), .dac_write(write_pins), .dac_update(update_pin),
         .adc_clock(adc_clock), .adc_data_clock(data_clock_in), .adc_data(adc_lines),
         .adc_reset(adc_reset), .adc_enable_n(adc_enable_n), .adc_serial_clock(adc_serial_clock),
@@ -84,13 +73,9 @@ module spu_top_tb #(
     endgenerate
 
     integer errors = 0, octets = 0, ticks = 0, updates = 0, samples = 0, bits = 0;
-    task differ(input [127:0] found, input [127:0] expected, input [8*24-1:0] what, input integer at);
-        begin
-            errors = errors + 1;
-            $display("%0s %0d, %0t ps: found %h, expected %h", what, at, $time, found, expected);
-            finish;
-        end
-    endtask
+    wire busy = top.core.busy;
+    reg began = 1'b0;
+    `include "spu_script.vh"
     task finish;
         begin
             if (errors == 0)
@@ -103,7 +88,6 @@ module spu_top_tb #(
 
     // Which of the ticks that have begun are kept; those whose codes are held or were.
     reg kept [0:15];
-    reg began = 1'b0;
     always @(posedge clk) begin
         began <= top.core.tick && reset_n;
         if (top.core.tick && reset_n) kept[ticks % 16] <= top.core.issue_kept;
@@ -159,65 +143,17 @@ module spu_top_tb #(
 
     // --- Script -----------------------------------------------------------------------------
 
-    wire busy = top.core.busy;
-    integer at, half, bit_index, waited, before;
-    reg [7:0] got;
-    task exchange(input [7:0] octet);
-        for (bit_index = 7; bit_index >= 0; bit_index = bit_index - 1) begin
-            sck = 1'b0; mosi = octet[bit_index];
-            #half got = {got[6:0], miso};
-            sck = 1'b1;
-            #half ;
-        end
-    endtask
-
     initial begin
         half = 10_000;
         repeat (16) @(negedge clk);
         reset_n = 1'b1;
         repeat (8) @(negedge clk);
-        ready = 1'b1;
+        permit = 1'b1;
         while (!top.adcs_done) @(negedge clk);
-        ready = 1'b0;
+        permit = 1'b0;
         repeat (8) @(negedge clk);
         while (busy) @(negedge clk);
-        for (at = 0; at < SPI; at = at + 1)
-            case (spi[at][31:24])
-                8'h01: begin
-                    before = ticks;
-                    waited = 0;
-                    ready = 1'b1;
-                    while (ticks - before < spi[at][23:0] && waited <= 24) begin
-                        @(negedge clk);
-                        #1 waited = began ? 0 : waited + 1;
-                    end
-                    ready = 1'b0;
-                    while (busy) @(negedge clk);
-                end
-                8'h02:
-                    if (ticks - before !== spi[at][23:0])
-                        differ(ticks - before, spi[at][23:0], "ticks, at word", at);
-                8'h03: half = spi[at][23:0];
-                8'h04: begin
-                    if (select_n) begin
-                        select_n = 1'b0;
-                        #half ;
-                    end
-                    exchange(spi[at][7:0]);
-                end
-                8'h05: begin
-                    exchange(spi[at][15:8]);
-                    octets = octets + 1;
-                    if (got !== spi[at][7:0]) differ(got, spi[at][7:0], "octet, at word", at);
-                end
-                8'h06: begin
-                    sck = 1'b0;
-                    #half select_n = 1'b1;
-                    #40_000 ;
-                    while (busy) @(negedge clk);
-                end
-                default: differ(spi[at], 0, "nothing to do, at word", at);
-            endcase
+        play;
         if (updates != DAC) differ(updates, DAC, "DAC rows, of", DAC);
         if (samples != ADC) differ(samples, ADC, "samples, of", ADC);
         if (fetched != ADC) differ(fetched, ADC, "rows fetched, of", ADC);

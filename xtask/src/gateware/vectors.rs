@@ -183,6 +183,7 @@ fn simulate(
 ) -> Result<String> {
     let mut command = Command::new("iverilog");
     command.args(["-g2005", "-Wall", "-Wno-timescale", "-s", bench]);
+    command.arg("-I").arg(folder().join("tests"));
     command.arg(format!("-P{bench}.VECTORS=\"{}\"", vectors.display()));
     for (name, parameter) in
         [("spi", "SPI"), ("adc", "ADC"), ("dac", "DAC"), ("switches", "SWITCHES")]
