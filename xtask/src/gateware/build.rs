@@ -80,6 +80,20 @@ impl Report {
         let found = self.fmax.iter().find(|(name, _)| name.contains(&format!("${port}$")));
         Ok(found.with_context(|| format!("the report has no clock {port}"))?.1.achieved)
     }
+
+    /// What is used of each kind of cell, and of how many.
+    fn used(&self) -> Result<Vec<(&'static str, u32, u32)>> {
+        let part = |(kind, most)| {
+            let Used { used, available } =
+                self.utilization.get(kind).with_context(|| format!("the report has no {kind}"))?;
+            ensure!(
+                used * 100 <= available * most,
+                "{used} of {available} {kind} are used, more than {most} %"
+            );
+            Ok((kind, *used, *available))
+        };
+        MOST.into_iter().map(part).collect()
+    }
 }
 
 /// Builds, checks and packs.
@@ -104,41 +118,12 @@ pub(super) fn run() -> Result<Built> {
         read_back(&out, build_id)?;
     }
     let (seed, report) = place(tools, &out)?;
-    let target = root().join("target/gateware");
-    fs::create_dir_all(&target)?;
-    let bitstream = target.join(format!("{BOARD}.bit"));
-    output(Command::new(tools.join("yowasp-ecppack")).current_dir(&out).args([
-        "--compress",
-        "spu_top.config",
-        "spu_top.bit",
-    ]))?;
-    fs::copy(out.join("spu_top.bit"), &bitstream)
-        .with_context(|| format!("{} cannot be written", bitstream.display()))?;
-    let image = bitstream.with_extension("img");
-    let packed =
-        spu_boot::pack::pack(&fs::read(&bitstream)?, &meta(build_id)?, &SigningKey::development());
-    fs::write(&image, packed).with_context(|| format!("{} cannot be written", image.display()))?;
-
-    let mut used = Vec::new();
-    for (kind, most) in MOST {
-        let Used { used: so_many, available } =
-            report.utilization.get(kind).with_context(|| format!("the report has no {kind}"))?;
-        ensure!(
-            so_many * 100 <= available * most,
-            "{so_many} of {available} {kind} are used, more than {most} %"
-        );
-        used.push((kind, *so_many, *available));
-    }
-    let built = Built {
-        build_id,
-        core_mhz: report.clock("clk")?,
-        spi_mhz: report.clock("spi_sck")?,
-        seed,
-        used,
-        image,
-    };
-    ensure!(built.ratio() >= MARGIN, "{} MHz are no {MARGIN} times {CORE_MHZ}", built.core_mhz);
-    Ok(built)
+    let (core_mhz, spi_mhz) = (report.clock("clk")?, report.clock("spi_sck")?);
+    ensure!(core_mhz >= MARGIN * CORE_MHZ, "{core_mhz} MHz are no {MARGIN} times {CORE_MHZ}");
+    // Nothing is packed that is too large or too slow.
+    let used = report.used()?;
+    let image = pack(tools, &out, build_id)?;
+    Ok(Built { build_id, core_mhz, spi_mhz, seed, used, image })
 }
 
 /// Identity of the build: of all that the bitstream comes from. The highest bit is set, so that it is
@@ -243,6 +228,25 @@ fn place(tools: &Path, out: &Path) -> Result<(u32, Report)> {
         }
     }
     bail!("the design is not placed, or too slow: {why}; see {}", out.join("nextpnr.log").display())
+}
+
+/// Writes the bitstream and the signed image; the image.
+fn pack(tools: &Path, out: &Path, build_id: u32) -> Result<PathBuf> {
+    let target = root().join("target/gateware");
+    fs::create_dir_all(&target)?;
+    let bitstream = target.join(format!("{BOARD}.bit"));
+    output(Command::new(tools.join("yowasp-ecppack")).current_dir(out).args([
+        "--compress",
+        "spu_top.config",
+        "spu_top.bit",
+    ]))?;
+    fs::copy(out.join("spu_top.bit"), &bitstream)
+        .with_context(|| format!("{} cannot be written", bitstream.display()))?;
+    let image = bitstream.with_extension("img");
+    let packed =
+        spu_boot::pack::pack(&fs::read(&bitstream)?, &meta(build_id)?, &SigningKey::development());
+    fs::write(&image, packed).with_context(|| format!("{} cannot be written", image.display()))?;
+    Ok(image)
 }
 
 /// What the image says of itself.
