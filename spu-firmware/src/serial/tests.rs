@@ -71,6 +71,27 @@ impl Uart for Mock {
     }
 }
 
+/// The same with a link that holds back what is not read.
+struct Waiting;
+
+impl Uart for Waiting {
+    fn read() -> Option<u8> {
+        Mock::read()
+    }
+
+    fn write(octet: u8) -> bool {
+        Mock::write(octet)
+    }
+
+    fn interrupt_when_empty(on: bool) {
+        Mock::interrupt_when_empty(on);
+    }
+
+    fn waits() -> bool {
+        true
+    }
+}
+
 /// The queues are static: one test at a time.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -134,4 +155,18 @@ fn what_finds_no_room_is_counted() {
     // The mark starts afresh, what was lost stays counted.
     clear();
     assert_eq!(receive_counters(), (3, 0));
+}
+
+#[test]
+fn what_finds_no_room_waits_where_it_can() {
+    let _turn = turn();
+    let octets: Vec<u8> = (0..2 * RECEIVED + 3).map(|k| k as u8).collect();
+    port(|port| port.input = octets.clone().into());
+    on_receive::<Waiting>();
+    assert_eq!(port(|port| port.input.len()), RECEIVED + 3, "read without room");
+    // The main loop takes all, and no other interrupt comes.
+    let mut got = Vec::new();
+    while receive::<Waiting>(1_000, |octets| got.extend_from_slice(octets)) > 0 {}
+    assert_eq!(got, octets);
+    assert_eq!(receive_counters(), (0, RECEIVED as u32));
 }

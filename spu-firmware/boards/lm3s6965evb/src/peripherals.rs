@@ -195,6 +195,12 @@ impl Uart for Host {
         write(places::host(), octet)
     }
 
+    // The emulator has no baud rate and gives no octet that its queue has no room for: how many come
+    // in a time is for the load of its computer to say.
+    fn waits() -> bool {
+        true
+    }
+
     fn interrupt_when_empty(on: bool) {
         // It comes when the transmitter's queue, full before, has drained to its mark.
         let field = if on { UartInterrupts::TX::SET } else { UartInterrupts::TX::CLEAR };

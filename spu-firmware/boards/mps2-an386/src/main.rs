@@ -50,7 +50,10 @@ fn main() -> ! {
 unsafe fn DefaultHandler(number: i16) {
     match number {
         irq::WATCHDOG => starved(),
-        irq::HOST_RECEIVE => on_receive::<Host>(),
+        irq::HOST_RECEIVE => {
+            peripherals::acknowledge_host();
+            on_receive::<Host>();
+        }
         irq::HOST_TRANSMIT => on_transmit::<Host>(),
         irq::TICK => {
             peripherals::acknowledge_tick();
