@@ -14,7 +14,8 @@
 `default_nettype none
 
 module spu_commands #(
-    parameter [11:0] DISCHARGE_CLOCKS = 12'd2304
+    // Given by spu_core.
+    parameter [11:0] DISCHARGE_CLOCKS = 12'd1
 ) (
     input  wire clk,
     input  wire reset,

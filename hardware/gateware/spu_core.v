@@ -9,8 +9,8 @@
 //
 // Converters: DACs take `dac_data` for `dac_cell` with `dac_write` and show with `dac_update`, all at
 // once, what they took in earlier clocks. ADCs sample with `adc_sample`, all at once, and have the
-// codes 16 clocks later for 8 clocks; that of `adc_cell`, which counts the clocks of a slot, is on
-// `adc_data` in the clock after `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps
+// codes CONVERSION slots of 8 clocks later for one slot; that of `adc_cell`, which counts the clocks of a
+// slot, is on `adc_data` in the clock after `adc_read`. Codes are two's complement, sign-extended. `permit` low keeps
 // the next tick from being begun: low until the converters' clocks run; `tick` is high in the clock in
 // which one is.
 `default_nettype none
@@ -19,6 +19,7 @@ module spu_core #(
     parameter integer CELLS = 8,
     // Words of 16 bits of the capture memory, 2^CAPTURE_ADDRESS.
     parameter integer CAPTURE_ADDRESS = 15,
+    parameter integer CONVERSION = 8,
     // 24 us at 96 MHz: a cell through the resistor of its discharge switch, see hardware/board/budget.md.
     parameter [11:0] DISCHARGE_CLOCKS = 12'd2304
 ) (
@@ -249,7 +250,7 @@ module spu_core #(
     assign busy = pause || !drained;
 
     wire step, fetch, fetch_store;
-    spu_ticks flight (
+    spu_ticks #(.CONVERSION(CONVERSION)) flight (
         .clk(clk), .reset(reset), .phase(phase),
         .issue(issue), .issue_kept(issue_kept), .issue_store(issue_store),
         .step(step), .dac_update(dac_update), .adc_sample(adc_sample),

@@ -7,14 +7,16 @@
 //   4        phase 0: `dac_update`, all DACs show what they took before and hold it for one period;
 //            the next tick's first code is written in this clock
 //   5        phase 0: `adc_sample` ends the period of a kept tick, as the next tick's update begins
-//   6        conversions are on their way through the pins
-//   7        codes are fetched from the ADCs, one cell a clock, the first 16 clocks after the sample
-//   7, 8, 9  samples are counted, packed and multiplied
+//            conversions are on their way through the ADCs for CONVERSION slots, and then, in slot F,
+//   F        codes are fetched, one cell a clock, the first 8 CONVERSION clocks after the sample
+//   F to F+2 samples are counted, packed and multiplied
 //
 // Ticks that are not kept end with slot 5. `drained`: none is on its way.
 `default_nettype none
 
-module spu_ticks (
+module spu_ticks #(
+    parameter integer CONVERSION = 8
+) (
     input  wire clk,
     input  wire reset,
     input  wire [2:0] phase,
@@ -28,28 +30,29 @@ module spu_ticks (
     output wire fetch_store,
     output reg  drained
 );
+    localparam integer FETCH = 5 + CONVERSION, END = FETCH + 2;
     // Bit k: slot k of a tick, of a kept one, of one with a frame to store.
-    reg [9:0] running;
-    reg [7:0] kept, store;
-    wire [9:0] running_next = {running[8:0], issue};
+    reg [END:0] running;
+    reg [FETCH:0] kept, store;
+    wire [END:0] running_next = {running[END-1:0], issue};
     always @(posedge clk) begin
         if (reset) begin
-            running <= 10'd0;
-            kept <= 8'd0;
-            store <= 8'd0;
+            running <= {(END + 1){1'b0}};
+            kept <= {(FETCH + 1){1'b0}};
+            store <= {(FETCH + 1){1'b0}};
             drained <= 1'b1;
         end else if (phase == 3'd7) begin
             running <= running_next;
-            kept <= {kept[6:0], issue_kept};
-            store <= {store[6:0], issue_store};
-            drained <= running_next == 10'd0;
+            kept <= {kept[FETCH-1:0], issue_kept};
+            store <= {store[FETCH-1:0], issue_store};
+            drained <= running_next == {(END + 1){1'b0}};
         end
     end
     assign step = running[0];
     assign dac_update = running[4] && phase == 3'd0;
     assign adc_sample = kept[5] && phase == 3'd0;
-    assign fetch = kept[7];
-    assign fetch_store = store[7];
+    assign fetch = kept[FETCH];
+    assign fetch_store = store[FETCH];
 
 `ifdef FORMAL
     // Slots since the last tick was begun.
@@ -67,7 +70,7 @@ module spu_ticks (
             assert ((running & ((32'd1 << f_slots) - 32'd1)) == 0);
             if (!drained) assert ((running >> f_slots) & 1);
             // A kept tick is one that runs, one with a frame to store is kept.
-            assert ((kept & ~running) == 0 && (store & ~kept) == 0);
+            assert ((kept & ~running[FETCH:0]) == 0 && (store & ~kept) == 0);
         end
     end
 `endif

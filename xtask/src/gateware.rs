@@ -19,6 +19,9 @@ use crate::{cache, cargo, root};
 /// capacity for pairs, and its capacity for cells.
 const CELLS: [usize; 4] = [2, 8, 32, 64];
 
+/// The core's clock on the board, of which eight periods are one of the sample clock.
+pub(crate) const CORE_MHZ: f64 = 96.0;
+
 /// CI's run of the comparison, in arguments of `identity`: nearly all ticks in long runs, of which each
 /// tick takes 8 clocks; a frame that is read takes 250.
 const SHORT_RUN: [&str; 6] = ["--ticks", "1e7", "--long", "1e6", "--short", "300"];

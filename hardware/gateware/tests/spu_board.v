@@ -5,7 +5,7 @@
 // mistakes that `cargo xtask gateware --mutants` plants; the gateware as it is does not look at it.
 //
 // Everything around the core has its clock and sees what it sees before the edge. In the clock after a
-// code is asked for it is on the bus: that of the last sample whose conversion is over, 16 clocks.
+// code is asked for it is on the bus: that of the last sample whose conversion is over, 64 clocks.
 // `dac` is the row that the DACs show since the last update; `adc` is to be the row of the last sample from
 // the clock after it to the eighth. In the clock after each: `began`, a tick; `updated`, the DACs;
 // `sampled`, the ADCs; `shifted` a bit `shifted_bit` into the switch registers, `latched`: they show;
@@ -45,6 +45,7 @@ module spu_board (
     output reg  [127:0] dac,
     input  wire [127:0] adc
 );
+    localparam integer CONVERSION = 8;
     // Read by planted mistakes, as spu_board.planted.
     reg [7:0] planted;
     reg [31:0] the_id, the_board, the_banks, the_converters, the_clock, the_frames;
@@ -68,7 +69,7 @@ module spu_board (
     wire [2:0] write_cell, read_cell;
     wire [15:0] code;
     reg [15:0] adc_data;
-    spu_core core (
+    spu_core #(.CONVERSION(CONVERSION)) core (
         .clk(clk), .reset(reset),
         .gateware_id(the_id), .board_kind(the_board[15:0]), .board_cells(the_board[31:16]),
         .banks_self_bits(the_banks[7:0]), .banks_coupling_bits(the_banks[15:8]),
@@ -94,11 +95,13 @@ module spu_board (
         .switch_latch(switch_latch), .busy(busy)
     );
 
-    // What the DACs took, what the ADCs have and will have; conversions on their way, by clocks since
-    // the sample.
-    reg [127:0] taken, ready, converted;
-    reg [14:0] converting;
-    wire [127:0] on_bus = converting[14] ? converted : ready;
+    // What the DACs took, what the ADCs have; conversions on their way, by clocks since the sample,
+    // and their rows, by slots.
+    reg [127:0] taken, ready;
+    reg [8 * CONVERSION - 2 : 0] converting;
+    reg [127:0] rows [0 : CONVERSION - 2];
+    integer slot;
+    wire [127:0] on_bus = converting[8 * CONVERSION - 2] ? rows[CONVERSION - 2] : ready;
     reg was_clock, was_latch, was_discharge;
     wire shifts = switch_clock && !was_clock;
     wire latches = switch_latch && !was_latch;
@@ -109,8 +112,10 @@ module spu_board (
         if (update) dac <= taken;
         if (write) taken[16 * write_cell +: 16] <= code;
         sampled <= sample && !reset;
-        converting <= {converting[13:0], sampled};
-        if (converting[6]) converted <= adc;
+        converting <= {converting[8 * CONVERSION - 3 : 0], sampled};
+        if (converting[6]) rows[0] <= adc;
+        for (slot = 1; slot < CONVERSION - 1; slot = slot + 1)
+            if (converting[8 * slot + 6]) rows[slot] <= rows[slot - 1];
         ready <= on_bus;
         if (read) adc_data <= on_bus[16 * read_cell +: 16];
         was_clock <= switch_clock;
@@ -122,10 +127,9 @@ module spu_board (
         discharged <= shorts && !reset;
         event_seen <= (sample || shifts || latches || shorts) && !reset;
         if (reset) begin
-            converting <= 15'd0;
+            converting <= {(8 * CONVERSION - 1){1'b0}};
             taken <= 128'd0;
             ready <= 128'd0;
-            converted <= 128'd0;
             dac <= 128'd0;
         end
     end

@@ -29,7 +29,7 @@ mod served;
 mod statistics;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn rungs(uris: &str) -> Result<Vec<Rung>, Error> {
         rungs.push(Rung {
             name: "rev-a.rtl".into(),
             bench: rtl::open(),
-            suites: vec![("conformance", conformance::CASES)],
+            suites: rtl::SUITES.into(),
         });
         rungs.extend(qemu::BOARDS.map(|(name, board)| {
             let copies = (board == Board::default()).then_some(COPIES);
@@ -99,7 +99,7 @@ fn rungs(uris: &str) -> Result<Vec<Rung>, Error> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     let uris = spu_driver::default_uri();
     let rungs = match rungs(&uris) {
         Ok(rungs) => rungs,
@@ -109,24 +109,38 @@ fn main() -> ExitCode {
         }
     };
     let mut skipped = Skipped::default();
-    let mut trials = Vec::new();
+    // Tests of a board wait for each other, and much of the time for its emulator.
+    arguments.test_threads.get_or_insert(rungs.len().max(2));
+    let mut queues = Vec::new();
     for Rung { name, bench, suites } in rungs {
+        let mut trials = VecDeque::new();
         let cases = suites
             .into_iter()
             .flat_map(|(suite, cases)| cases.iter().map(move |case| (suite, case)));
         for (suite, case) in cases {
             let name = format!("{name}::{suite}::{}", case.name);
-            trials.push(match &bench {
+            trials.push_back(match &bench {
                 Ok(bench) => trial(bench, name, case, &arguments, &mut skipped),
                 Err(reason) => skip(name, reason.clone(), &arguments, &mut skipped),
             });
         }
+        queues.push(trials);
     }
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let conclusion = libtest_mimic::run(&arguments, in_turn(queues));
     if !arguments.list {
         skipped.print();
     }
     conclusion.exit_code()
+}
+
+/// One of each queue, then the next of each: all boards are at work at once.
+fn in_turn(mut queues: Vec<VecDeque<Trial>>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    while !queues.is_empty() {
+        trials.extend(queues.iter_mut().filter_map(VecDeque::pop_front));
+        queues.retain(|queue| !queue.is_empty());
+    }
+    trials
 }
 
 /// Names of the tests that were skipped, by reason.

@@ -24,6 +24,10 @@ pub(crate) fn suites(bench: &Bench) -> Option<Vec<Suite>> {
         .then(|| vec![("conformance", conformance::CASES), ("inversion", inversion::CASES)])
 }
 
+/// What runs with the other rungs.
+pub(crate) const SUITES: [Suite; 2] =
+    [("conformance", conformance::CASES), ("inversion", inversion::SHORT)];
+
 /// Opens the board of the suite that runs with those of the other rungs, or says what is missing.
 pub(crate) fn open() -> Result<Arc<Bench>, String> {
     let options = SimOptions { seed: 7, ..SimOptions::default() };

@@ -8,6 +8,7 @@ use std::f64::consts::TAU;
 use std::fmt::Write;
 
 use super::profile::Profile;
+use crate::gateware::CORE_MHZ;
 
 /// Head of the page.
 pub(super) const HEAD: &str = "\
@@ -57,7 +58,7 @@ const SWITCH_ON: f64 = 2.0;
 const SWITCH_OFF: f64 = 2e-12;
 /// Resistor in the discharge path (parts.toml), in ohms.
 const DISCHARGE: f64 = 442.0;
-/// The gateware, which has the clocks of a discharge, at 96 MHz.
+/// The gateware, which has the clocks of a discharge.
 const CORE: &str = include_str!("../../../hardware/gateware/spu_core.v");
 /// As in `spu_driver::plan`: rms that a cell is driven to, of full scale; peak of the noise over rms.
 const TARGET_RMS: f64 = 0.2;
@@ -360,7 +361,7 @@ fn discharge_time() -> f64 {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..digits].parse().unwrap_or(f64::NAN)
     });
-    clocks.unwrap_or(f64::NAN) / 96e6
+    clocks.unwrap_or(f64::NAN) / (CORE_MHZ * 1e6)
 }
 
 /// Time in which a cell with this capacitance in its bank is at a thousandth, with so many ohms to ground,

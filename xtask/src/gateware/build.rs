@@ -11,15 +11,13 @@ use spu_boot::pack::{Meta, SigningKey};
 use spu_protocol::image::{FpgaId, ImageKind};
 use spu_protocol::regs;
 
-use super::{folder, sources, there};
+use super::{CORE_MHZ, folder, sources, there};
 use crate::process::{self, End, output};
 use crate::regs::environment;
 use crate::{cache, root};
 
 /// Name of the board, and of what is built for it.
 const BOARD: &str = "rev-a";
-/// The core's clock on that board, of which eight periods are one of the sample clock.
-const CORE_MHZ: f64 = 96.0;
 /// How much faster than the board's clock the design must be able to run. `ecp5-25f.lpf` asks the tools
 /// for as much.
 const MARGIN: f64 = 1.25;
