@@ -141,14 +141,14 @@ def cell(d, p):
     # Read-out.
     box(d, end, y - 0.9, 2.0, 1.8, "U31A\nOPA2810\n× 1")
     wire(d, (end + 2, y), (end + 2.6, y))
-    box(d, end + 2.6, y - 1.2, 3.2, 2.4, "U105 THS4551\nR113, R114 1.00 kΩ\nR115, R116 1.58 kΩ\n× 1.58", 9)
+    box(d, end + 2.6, y - 1.2, 3.2, 2.4, "U105 THS4551\nR113, R114 1.00 kΩ\nR115, R116 2.00 kΩ\n× 2, 1.2 V common", 9)
     for dy in (0.7, -0.7):
         d += elm.Resistor().at((end + 5.8, y + dy)).right().length(2).label(
             "R117  20 Ω" if dy > 0 else "R118  20 Ω", loc="top" if dy > 0 else "bottom", fontsize=9)
         wire(d, (end + 7.8, y + dy), (end + 11.2, y + dy))
         dot(d, (end + 8.2, y + dy))
     d += elm.Capacitor().at((end + 8.2, y + 0.7)).down().length(1.4).label("C101 150 pF", loc="bottom", fontsize=9)
-    box(d, end + 11.2, y - 1.2, 2.6, 2.4, "U41\nADC3644\n(half)")
+    box(d, end + 11.2, y - 1.2, 2.6, 2.4, "U106\nADC12020\n2.0 V of U41", 9)
 
 
 def coupling(d, p):
@@ -200,9 +200,9 @@ def board(d, p):
     wire(d, (19.2, 5.2), (21.0, 5.2), label="v₁ … v₈")
     box(d, 10.6, 3.0, 3.2, 1.4, "buffers, drivers\n8 ×")
     arrow(d, (15.4, 3.7), (13.8, 3.7), label="8 ×")
-    box(d, 6.0, 3.0, 3.0, 1.4, "U41 to U44\n4 × ADC3644")
+    box(d, 6.0, 3.0, 3.0, 1.4, "U106 to U806\n8 × ADC12020")
     arrow(d, (10.6, 3.7), (9.0, 3.7), label="8 ×")
-    arrow(d, (6.0, 3.7), (3.4, 3.7), label="4 × 12 lines")
+    arrow(d, (6.0, 3.7), (3.4, 3.7), label="96 lines")
     chain = 8 * value(p, "banks", "self_bits") + 28 * value(p, "banks", "coupling_bits")
     box(d, 6.0, 0.2, 3.0, 1.4, "U4  ISO7740")
     wire(d, (3.4, 3.2), (4.6, 3.2), (4.6, 0.9))
@@ -225,7 +225,7 @@ def interfaces(d, p):
     text(d, 1.5, 9.4, "U1", 12)
     text(d, 1.5, 5.0, "spu_core\n\n96 MHz", 12)
     box(d, 6.2, 7.0, 2.8, 2.8, "spu_dacs", 12)
-    box(d, 6.2, 3.6, 2.8, 3.0, "spu_adcs\n\nspu_adc_setup", 10)
+    box(d, 6.2, 3.6, 2.8, 3.0, "spu_adcs", 12)
     for y, left in ((9.2, "dac_data, _write, _cell"), (7.7, "dac_update, discharge"), (6.2, "phase")):
         arrow(d, (3.0, y), (6.2, y), label=left, size=8)
     arrow(d, (6.2, 5.0), (3.0, 5.0), label=f"adc_data[{value(p, 'adc', 'bits') - 1}:0]")
@@ -233,15 +233,13 @@ def interfaces(d, p):
         (9.5, "dac_even, dac_odd: D1, D2 of all, 14 bits each"),
         (8.6, "dac_write: WRT1 and WRT2, a line a part"),
         (7.7, "dac_update: CLK1 and CLK2 of all"),
-        (6.3, "adc_clock: CLKP, 48 MHz, falls with dac_update"),
-        (3.9, "adc_serial_clock, _data, _enable_n, adc_reset"),
+        (6.1, "adc_clock: CLK of two each, 12 MHz, with dac_update"),
     )
     for y, name in rows:
         arrow(d, (9.0, y), (18.2, y), label=name)
-    arrow(d, (18.2, 5.5), (9.0, 5.5), label="adc_data_clock: DCLK, a line a part")
-    arrow(d, (18.2, 4.7), (9.0, 4.7), label="adc_data: 4 × DA6 to DA1, DB6 to DB1, both edges")
+    arrow(d, (18.2, 4.6), (9.0, 4.6), label="adc_data: 8 × D0 to D11")
     box(d, 18.2, 7.2, 3.4, 2.8, "U11 to U14\nDAC2904\n(3.3 V)", 12)
-    box(d, 18.2, 3.6, 3.4, 3.2, "U41 to U44\nADC3644\n(1.8 V)\nR91, R95\nat REFBUF", 12)
+    box(d, 18.2, 3.6, 3.4, 3.2, "U106 to U806\nADC12020\n(5 V, outputs\n3.3 V)", 12)
     box(d, 11.8, 0.0, 2.6, 3.0, "U4\nISO7740", 12)
     for y, name, far in ((2.6, "switch_clock", "SRCLK"), (1.9, "switch_data", "SER of U9001"), (1.2, "switch_latch", "RCLK"), (0.5, "discharge", "SEL of U51, U52")):
         arrow(d, (9.4, y), (11.8, y), label=name, at=(10.6, y + 0.3))
@@ -256,11 +254,21 @@ def power(d, p):
     box(d, 4.0, 3.8, 3.0, 1.6, "U81\nTPS54202")
     arrow(d, (2.2, 4.6), (4.0, 4.6))
     wire(d, (7.0, 4.6), (9.0, 4.6), label="5 V")
+    # The ADCs' own.
+    dot(d, (3.1, 4.6))
+    wire(d, (3.1, 4.6), (3.1, 2.6))
+    arrow(d, (3.1, 2.6), (4.0, 2.6))
+    box(d, 4.0, 1.8, 3.0, 1.6, "U91\nTPS54202")
+    wire(d, (7.0, 2.6), (8.0, 2.6), (8.0, 3.5), (8.85, 3.5), label="6 V", at=(7.5, 2.9))
+    arrow(d, (9.15, 3.5), (10.4, 3.5))
+    wire(d, (8.85, 3.5), (9.15, 3.5))
+    box(d, 10.4, 3.0, 4.4, 1.0, "U87 TPS7A4700")
+    arrow(d, (14.8, 3.5), (18.2, 3.5), label="5 V analog")
+    text(d, 18.4, 3.5, "ADCs", 11, "left")
     rows = (
         (7.9, "U82 TLV62569", "1.1 V", "FPGA core"),
-        (6.5, "U83 to U85 TLV755xxP", "3.3, 2.5, 1.8 V", "FPGA pins and auxiliary, flash, oscillator"),
+        (6.5, "U83, U84 TLV755xxP", "3.3, 2.5 V", "FPGA pins and auxiliary, flash, oscillator, ADC outputs"),
         (5.1, "U86 TPS7A4700", "3.3 V analog", "DACs"),
-        (3.7, "U87 TPS7A4700", "1.8 V analog", "ADCs"),
     )
     wire(d, (9.0, 7.9), (9.0, 1.6))
     dot(d, (9.0, 4.6))

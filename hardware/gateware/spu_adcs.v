@@ -1,51 +1,40 @@
-// Bridge to four ADC3644: dual ADCs of 14 bits at 48 MHz, codes in two's complement on DDR lines.
+// Bridge to eight ADC12020: ADCs of 12 bits at 12 MHz, offset binary on parallel lines.
 //
-// Part n has cells 2n (channel A) and 2n + 1 (channel B); of each channel the upper 12 of 14 bits are
-// wired, two on a line: bit 2l of the code with the rising edge of the part's data clock, bit 2l + 1 with
-// the falling one after it. Line 12 n + 6 (channel) + l. This assignment is from memory of SBASA46, as are
-// the edges below; the assignment of `codes` is the place to change it.
+// Part n has cell n; bit b of its code is line 12 n + b. The parts have neither registers nor a reset.
 //
-// `sample_clocks` fall with every second clock of the core, among them the edge at which the DACs' next
-// period begins: 5.5 clocks after the core's `adc_sample`, as spu_dacs. The ADC samples as its clock falls.
-// It begins to send the code one period (2 clocks) and its own delay later; the registers of the pins have
-// both halves of it a period after that, and for one period.
+// `sample_clocks`, one for two parts, run all the time, high for four clocks of eight. They rise 5.5 clocks
+// after the core's `adc_sample`, as the DACs' next period begins (spu_dacs), and the parts sample then. A
+// code is on the lines after six periods (48 clocks) and the part's delay, until the next one comes a period
+// later.
 //
-// Crossing from the four data clocks to `clk`: they are `clk` itself, divided, after a way out, through a
-// part and back. Their frequency is exactly half of it; what is not known is the delay D of the whole way
-// (pin, traces, ADC, pin, clock net, and from the pin's register to `taken`). So the registers change at
-// 9.5 clocks + D after `adc_sample` and every 2 clocks, and `taken` looks once in a sample period, at 12:
-// it gets the right code, of lines that all stand still, as long as 0.5 clocks < D < 2.5 clocks, 5.2 ns
-// to 26.0 ns. No synchroniser could widen that: a later edge has the next code. Another way is another
-// TAKEN, a clock later for 10.4 ns more. The codes then wait for the slot in which they are asked for, and
-// `code` is in each clock that of the cell whose number `phase` was in the clock before.
+// Crossing from the lines to `clk`: the parts' clock is `clk` itself, divided, after a way out, through a part
+// and back, of 0 to W. The lines stand still from 53.5 clocks + W to 61.5 clocks after `adc_sample`, and
+// `taken` looks at them once, at 59: for any W below 5.5 clocks, 57 ns. The codes then wait for the slot in
+// which they are asked for, the eighth after the sample's, and `code` is in each clock that of the cell whose
+// number `phase` was in the clock before.
 `default_nettype none
 
 module spu_adcs (
     input  wire clk,
     input  wire [2:0] phase,
     output wire [3:0] sample_clocks,
-    input  wire [3:0] data_clocks,
-    input  wire [47:0] lines,
+    input  wire [95:0] lines,
     output wire [11:0] code
 );
-    // `adc_sample` is in phase 0; this one ends 12 clocks after that one began.
-    localparam [2:0] TAKEN = 3'd3, KEPT = 3'd7;
+    // `adc_sample` is in phase 0; this one ends 59 clocks after that one began.
+    localparam [2:0] TAKEN = 3'd2, KEPT = 3'd7;
 
+    // Two clocks and a half behind what they are given.
     spu_oddr #(.WIDTH(4)) clock_lines (
-        .clk(clk), .first({4{!phase[0]}}), .second({4{phase[0]}}), .q(sample_clocks)
+        .clk(clk), .first({4{phase >= 3'd3 && phase <= 3'd6}}),
+        .second({4{phase >= 3'd2 && phase <= 3'd5}}), .q(sample_clocks)
     );
-    wire [47:0] rise, fall;
     wire [95:0] codes;
-    genvar part, line;
+    genvar part;
     generate
-        for (part = 0; part < 4; part = part + 1) begin : parts
-            spu_iddr #(.WIDTH(12)) data_lines (
-                .clk(data_clocks[part]), .d(lines[12 * part +: 12]),
-                .rise(rise[12 * part +: 12]), .fall(fall[12 * part +: 12])
-            );
-        end
-        for (line = 0; line < 48; line = line + 1) begin : bits
-            assign codes[2 * line +: 2] = {fall[line], rise[line]};
+        for (part = 0; part < 8; part = part + 1) begin : parts
+            // Two's complement.
+            assign codes[12 * part +: 12] = {!lines[12 * part + 11], lines[12 * part +: 11]};
         end
     endgenerate
 

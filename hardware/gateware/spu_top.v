@@ -1,9 +1,8 @@
 // The FPGA of a rev-a board: spu_core with the pins of `ecp5-25f.lpf` and this board's constants.
 //
 // `clk` is 96 MHz, from the oscillator that the sample clock of 12 MHz is divided from. Between the core
-// and the pins are the bridges to the converters of hardware/board: spu_dacs, spu_adcs, and
-// spu_adc_setup, which has its turn before the first tick. A board with other converters puts its own
-// there. Another board is another set of parameters (the identity registers of
+// and the pins are the bridges to the converters of hardware/board: spu_dacs and spu_adcs. A board with
+// other converters puts its own there. Another board is another set of parameters (the identity registers of
 // hardware/registers/spu.rdl); `spu-rtl/tests/top.rs` compares these with the profile.
 `default_nettype none
 
@@ -46,14 +45,9 @@ module spu_top #(
     output wire [13:0] dac_odd,
     output wire [3:0] dac_write,
     output wire dac_update,
-    // ADCs: sampling clocks, data clocks and lines; reset and registers of all parts.
+    // ADCs: sampling clocks, one for two parts, and lines, 12 a part.
     output wire [3:0] adc_clock,
-    input  wire [3:0] adc_data_clock,
-    input  wire [47:0] adc_data,
-    output wire adc_reset,
-    output wire adc_enable_n,
-    output wire adc_serial_clock,
-    output wire adc_serial_data,
+    input  wire [95:0] adc_data,
     output wire discharge,
     output wire switch_clock,
     output wire switch_data,
@@ -62,9 +56,12 @@ module spu_top #(
     output wire irq
 );
     // The reset's end is brought into step with the clock, its beginning is as well: the clock runs.
-    wire running, ready, adcs_done;
+    wire running, ready;
     spu_sync sync_reset (.clk(clk), .d(reset_n), .q(running));
     spu_sync sync_ready (.clk(clk), .d(converters_ready), .q(ready));
+    // Once they were ready, the DACs are driven.
+    reg driven;
+    always @(posedge clk) driven <= running && (driven || ready);
 
     // The configuration flash shares the wire.
     wire miso;
@@ -76,20 +73,14 @@ module spu_top #(
     wire [15:0] code;
     wire [11:0] sample;
     spu_dacs dacs (
-        .clk(clk), .rest(discharge || !adcs_done),
+        .clk(clk), .rest(discharge || !driven),
         .write(write), .cell_index(cell_written), .code(code[13:0]), .update(update),
         .even_bus(dac_even), .odd_bus(dac_odd), .strobes(dac_write), .update_clock(dac_update)
     );
     reg permit;
-    always @(posedge clk) permit <= ready && adcs_done;
-    spu_adc_setup setup (
-        .clk(clk), .reset(!running), .ready(ready),
-        .hardware_reset(adc_reset), .enable_n(adc_enable_n), .serial_clock(adc_serial_clock),
-        .serial_data(adc_serial_data), .done(adcs_done)
-    );
+    always @(posedge clk) permit <= ready && driven;
     spu_adcs adcs (
-        .clk(clk), .phase(phase), .sample_clocks(adc_clock), .data_clocks(adc_data_clock),
-        .lines(adc_data), .code(sample)
+        .clk(clk), .phase(phase), .sample_clocks(adc_clock), .lines(adc_data), .code(sample)
     );
 
     localparam integer CELLS = {16'd0, BOARD[31:16]};

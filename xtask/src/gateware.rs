@@ -5,7 +5,7 @@ mod formal;
 mod mutants;
 mod vectors;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -195,27 +195,56 @@ fn lint() -> Result<()> {
     Ok(())
 }
 
-/// Compiles and runs the test bench of the register block.
+/// What the store's bench must find: what stands there once, what instead.
+const STORE_MISTAKES: [(&str, &str); 3] =
+    [("held && !load", "held"), ("(held && load)", "1'b0"), ("load && !bus_re", "load")];
+
+/// Compiles and runs the test benches of blocks.
 fn benches() -> Result<()> {
     if !there("iverilog", "-V", "test benches", "Debian: `apt-get install iverilog`") {
         return Ok(());
     }
-    let program = cache("gateware")?.join("spu_regs_tb.vvp");
     for cells in CELLS {
-        output(
-            Command::new("iverilog")
-                .args(["-g2005", "-Wall", "-s", "spu_regs_tb"])
-                .arg(format!("-Pspu_regs_tb.CELLS={cells}"))
-                .arg("-o")
-                .arg(&program)
-                .arg(folder().join("tests/spu_regs_tb.v"))
-                .arg(folder().join("generated/spu_regs.v")),
-        )?;
-        let log = output(Command::new("vvp").arg("-n").arg(&program))?;
-        print!("{log}");
-        if !log.lines().next_back().is_some_and(|line| line.starts_with("PASS")) {
-            bail!("the test bench of the register block failed for {cells} cells");
+        let cells = [format!("-Pspu_regs_tb.CELLS={cells}")];
+        passes(&bench("spu_regs_tb", &folder().join("generated/spu_regs.v"), &cells)?)?;
+    }
+    let store = folder().join("spu_store.v");
+    passes(&bench("spu_store_tb", &store, &[])?)?;
+    let text = std::fs::read_to_string(&store)?;
+    let wrong = cache("gateware")?.join("spu_store.v");
+    for (from, to) in STORE_MISTAKES {
+        std::fs::write(&wrong, planted("spu_store.v", &text, from, to)?)?;
+        if !bench("spu_store_tb", &wrong, &[])?.ends_with("FAIL spu_store\n") {
+            bail!("spu_store.v: {to} in place of {from} is not found");
         }
+    }
+    println!("PASS {} mistakes in the store are found", STORE_MISTAKES.len());
+    Ok(())
+}
+
+/// What a block's test bench says.
+fn bench(name: &str, block: &Path, constants: &[String]) -> Result<String> {
+    let program = cache("gateware")?.join(name).with_extension("vvp");
+    output(
+        Command::new("iverilog")
+            .args(["-g2005", "-Wall", "-s", name])
+            .args(constants)
+            .arg("-o")
+            .arg(&program)
+            .arg(folder().join("tests").join(name).with_extension("v"))
+            .arg(block),
+    )?;
+    output(Command::new("vvp").arg("-n").arg(&program))
+}
+
+/// Prints what was said.
+///
+/// # Errors
+/// Where its last line is no PASS.
+fn passes(said: &str) -> Result<()> {
+    print!("{said}");
+    if !said.lines().next_back().is_some_and(|line| line.starts_with("PASS")) {
+        bail!("a test bench failed");
     }
     Ok(())
 }

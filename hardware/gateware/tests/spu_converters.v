@@ -52,56 +52,38 @@ module dac2904 (
     end
 endmodule
 
-// ADC3644 (SBASA46): samples as the clock falls, 0.85 ns later; begins to send the code a period and
-// DELAY later, channel A on lines 5 to 0, B on 11 to 6, two bits of the upper 12 on each. Around the edges of
-// the data clock the lines are unknown. Works after a reset, when register 0x0E takes the clock on one pin.
-module adc3644 #(
-    parameter integer DELAY = 6000
+// ADC12020 (SNAS186B, AC Electrical Characteristics): samples APERTURE after its clock rises; the code, in offset binary, is on the
+// lines six periods and OUTPUT later; from the edge until then they are unknown. WAY is that of the clock to
+// the part and of the lines back, in ps: the clock comes that early, the lines are that late.
+module adc12020 #(
+    parameter integer WAY = 0
 ) (
-    input  wire clkp,
-    input  wire reset,
-    input  wire sen,
-    input  wire sclk,
-    input  wire sdio,
-    input  wire [11:0] a,
-    input  wire [11:0] b,
-    output reg  dclk,
+    input  wire clk,
+    input  wire [11:0] v,
     output reg  [11:0] lines
 );
-    localparam integer APERTURE = 850, UNSURE = 500, RESET = 1_000_000;
-    reg [7:0] clocking = 8'hxx;
-    reg [23:0] word;
-    integer bits = 0, begun = 0;
-    always @(posedge reset) begun = $time;
-    always @(negedge reset) if ($time - begun >= RESET) clocking = 8'h00;
-    always @(negedge sen) bits = 0;
-    always @(posedge sclk) if (!sen) begin
-        word = {word[22:0], sdio};
-        bits = bits + 1;
-        if (bits == 24 && word[23:8] == 16'h000E && !reset) clocking = word[7:0];
+    localparam integer APERTURE = 1200, OUTPUT = 16800, PULSE = 20000, LEAST = 50000, MOST = 10_000_000;
+    localparam integer LATENCY = 6;
+    reg [11:0] pipeline [0 : LATENCY];
+    integer risen = 0, fallen = 0, stage;
+    task fail(input [8*32-1:0] what);
+        if ($time > 100_000) begin
+            $display("FAIL spu_top: %0s of %m, %0t ps", what, $time);
+            $finish;
+        end
+    endtask
+    always @(negedge clk) begin
+        if ($time - risen < PULSE) fail("width of the clock");
+        fallen = $time;
     end
-
-    reg [23:0] sampled;
-    wire [23:0] sending = clocking[0] ? sampled : 24'hxxxxxx;
-    function [11:0] half(input [23:0] codes, input odd);
-        integer line;
-        for (line = 0; line < 12; line = line + 1) half[line] = codes[2 * line + odd];
-    endfunction
-    always @(negedge clkp) begin
-        dclk <= #DELAY clocking[0] === 1'b1;
-        lines <= #(DELAY - UNSURE) 12'hxxx;
-        lines <= #(DELAY + UNSURE) half(sending, 1'b0);
-    end
-    // The code that is sent is taken over half a period early: `sampled` changes with the next sample.
-    reg [23:0] current;
-    always @(negedge clkp) begin
-        current = sending;
-        #APERTURE sampled = {b, a};
-    end
-    always @(posedge clkp) begin
-        dclk <= #DELAY 1'b0;
-        lines <= #(DELAY - UNSURE) 12'hxxx;
-        lines <= #(DELAY + UNSURE) half(current, 1'b1);
+    always @(posedge clk) begin
+        if ($time - fallen < PULSE) fail("pause of the clock");
+        if ($time - risen < LEAST || $time - risen > MOST) fail("period of the clock");
+        risen = $time;
+        lines <= 12'hxxx;
+        for (stage = LATENCY; stage > 0; stage = stage - 1) pipeline[stage] = pipeline[stage - 1];
+        lines <= #(OUTPUT + WAY) {!pipeline[LATENCY][11], pipeline[LATENCY][10:0]};
+        #APERTURE pipeline[0] = v;
     end
 endmodule
 

@@ -15,7 +15,7 @@ module spu_netlist_tb;
     wire miso;
     spu_top top (
         .clk(clk), .reset_n(reset_n), .spi_sck(sck), .spi_select_n(select_n), .spi_mosi(mosi),
-        .spi_miso(miso), .converters_ready(1'b0), .adc_data_clock(4'd0), .adc_data(48'd0)
+        .spi_miso(miso), .converters_ready(1'b0), .adc_data(96'd0)
     );
 
     // One octet out and in, at 10 MHz.

@@ -4,7 +4,7 @@
 //
 // A cell's voltage at the end of a kept tick is there 1.5 ns before to 1.5 ns after the end of the period
 // for which the tick's codes are held, and anything else at all other times: the ADCs must sample then. SKEW is of the
-// DACs' data to their strobe and update, in ps; WAY the ADCs' delay and that of the clock in the FPGA.
+// DACs' data to their strobe and update, in ps; WAY that of the clock to the ADCs and of the codes back.
 // Ticks are let begin by `converters_ready`, one at a time, and counted in the core.
 `default_nettype none
 `timescale 1ps/1ps
@@ -18,28 +18,23 @@ module spu_top_tb #(
     parameter integer DAC = 1,
     parameter integer SWITCHES = 1,
     parameter integer SKEW = 0,
-    parameter integer WAY = 15000
+    parameter integer WAY = 10000
 );
     localparam integer HALF_CORE = 5208, PERIOD = 16 * HALF_CORE, AROUND = 1500, PATIENCE = 24;
-    // Of WAY, what is in the FPGA: from the pin of a data clock to the registers of the data's pins.
-    localparam integer CLOCK_NET = 3500;
     reg clk = 1'b0, reset_n = 1'b0, permit = 1'b0;
     always #HALF_CORE clk = !clk;
     reg sck = 1'b0, select_n = 1'b1, mosi = 1'b0;
     wire miso, discharge, switch_clock, switch_data, switch_latch, irq;
     wire [13:0] even_pins, odd_pins;
-    wire [3:0] write_pins, adc_clock, data_clock;
-    wire update_pin, adc_reset, adc_enable_n, adc_serial_clock, adc_serial_data;
-    wire [47:0] adc_lines;
-    wire [3:0] #CLOCK_NET data_clock_in = data_clock;
+    wire [3:0] write_pins, adc_clock;
+    wire update_pin;
+    wire [95:0] adc_lines;
     spu_top #(.GATEWARE_ID(GATEWARE_ID), .SERIAL(SERIAL)) top (
         .clk(clk), .reset_n(reset_n),
         .spi_sck(sck), .spi_select_n(select_n), .spi_mosi(mosi), .spi_miso(miso),
         .converters_ready(permit),
         .dac_even(even_pins), .dac_odd(odd_pins), .dac_write(write_pins), .dac_update(update_pin),
-        .adc_clock(adc_clock), .adc_data_clock(data_clock_in), .adc_data(adc_lines),
-        .adc_reset(adc_reset), .adc_enable_n(adc_enable_n), .adc_serial_clock(adc_serial_clock),
-        .adc_serial_data(adc_serial_data),
+        .adc_clock(adc_clock), .adc_data(adc_lines),
         .discharge(discharge), .switch_clock(switch_clock), .switch_data(switch_data),
         .switch_latch(switch_latch), .irq(irq)
     );
@@ -63,11 +58,12 @@ module spu_top_tb #(
                 .shown1(first), .shown2(second)
             );
             assign shown[32 * part +: 32] = {{2{second[13]}}, second, {2{first[13]}}, first};
-            adc3644 #(.DELAY(WAY - CLOCK_NET)) adc (
-                .clkp(adc_clock[part]), .reset(adc_reset), .sen(adc_enable_n),
-                .sclk(adc_serial_clock), .sdio(adc_serial_data),
-                .a(voltage[32 * part +: 12]), .b(voltage[32 * part + 16 +: 12]),
-                .dclk(data_clock[part]), .lines(adc_lines[12 * part +: 12])
+            adc12020 #(.WAY(WAY)) even_adc (
+                .clk(adc_clock[part]), .v(voltage[32 * part +: 12]), .lines(adc_lines[24 * part +: 12])
+            );
+            adc12020 #(.WAY(WAY)) odd_adc (
+                .clk(adc_clock[part]), .v(voltage[32 * part + 16 +: 12]),
+                .lines(adc_lines[24 * part + 12 +: 12])
             );
         end
     endgenerate
@@ -96,7 +92,7 @@ module spu_top_tb #(
 
     // At rest, or a little while ago.
     reg [7:0] rest = 8'hff;
-    always @(posedge clk) rest <= {rest[6:0], discharge || !top.adcs_done};
+    always @(posedge clk) rest <= {rest[6:0], discharge || !top.driven};
     reg there = 1'b0;
     always @(posedge update) if (top.running && $time > 1_000_000) begin
         #1 if (rest != 8'd0) begin
@@ -149,7 +145,7 @@ module spu_top_tb #(
         reset_n = 1'b1;
         repeat (8) @(negedge clk);
         permit = 1'b1;
-        while (!top.adcs_done) @(negedge clk);
+        while (!top.driven) @(negedge clk);
         permit = 1'b0;
         repeat (8) @(negedge clk);
         while (busy) @(negedge clk);

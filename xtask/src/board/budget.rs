@@ -39,18 +39,40 @@ const HIGH_SUPPLY: f64 = 7.5;
 const SWITCH_SUPPLY: f64 = 2.5;
 /// OPA2810: noise in V/√Hz (SBOS789C p. 1).
 const BUFFER_NOISE: f64 = 6e-9;
-/// THS4551: noise in V/√Hz (SBOS778D p. 1), its input and feedback resistors (parts.toml).
+/// THS4551: noise in V/√Hz (SBOS778D p. 1), its input resistors (parts.toml).
 const DRIVER_NOISE: f64 = 3.3e-9;
 const DRIVER_INPUT: f64 = 1000.0;
-const DRIVER_FEEDBACK: f64 = 1580.0;
 /// Filter before the converter, in ohms (both sides) and farads (parts.toml).
 const FILTER_R: f64 = 40.0;
 const FILTER_C: f64 = 150e-12;
-/// ADC3644: signal to noise in dB below full scale (SBASA46 p. 1); peak of full scale in volts and
-/// common mode, from memory, to be verified there.
-const ADC_SNR: f64 = 74.0;
-const ADC_PEAK: f64 = 1.6;
-const ADC_COMMON: f64 = 0.95;
+/// An ADC with its driver.
+struct Converter {
+    /// Signal to noise in dB below full scale.
+    snr: f64,
+    /// Peak of full scale and common mode, in volts.
+    peak: f64,
+    common: f64,
+    /// The driver's feedback resistors (parts.toml), in ohms.
+    feedback: f64,
+}
+
+/// ADC12020: ENOB of 11.3 bits on the front page (July 2008), the rounding within; ±V_REF of 2.0 V, as the code table of
+/// ADC12010 has it. The common mode is chosen.
+const ADC12020: Converter = Converter { snr: 69.8, peak: 2.0, common: 1.2, feedback: 2000.0 };
+/// ADC14L020: JAJSAF2 p. 1; the reference of 1.0 V and the common mode are from memory.
+const ADC14L020: Converter = Converter { snr: 74.0, peak: 1.0, common: 1.5, feedback: 1000.0 };
+
+impl Converter {
+    fn of(profile: &Profile) -> &'static Self {
+        if profile.adc_bits > 12 { &ADC14L020 } else { &ADC12020 }
+    }
+
+    /// Gain of the driver.
+    fn gain(&self) -> f64 {
+        self.feedback / DRIVER_INPUT
+    }
+}
+
 /// Jitter of the converters' clock as it leaves an FPGA without a PLL, in seconds: an assumption.
 const JITTER: f64 = 50e-12;
 /// TMUX1511: resistance in ohms and capacitance of an open terminal in farads, from memory.
@@ -179,13 +201,14 @@ fn sources(profile: &Profile, cell: &Cell) -> Vec<Source> {
     // Amplifier, two input and two feedback resistors, at its output.
     let drive = (DRIVE_NOISE * (1.0 + gain)).powi(2)
         + 2.0 * 4.0 * KT * ((DRIVE_INPUT + LOAD) * gain * gain + DRIVE_FEEDBACK);
-    let after = DRIVER_FEEDBACK / DRIVER_INPUT;
+    let adc = Converter::of(profile);
+    let after = adc.gain();
     let driver = ((DRIVER_NOISE * (1.0 + after)).powi(2)
-        + 2.0 * 4.0 * KT * (DRIVER_INPUT * after * after + DRIVER_FEEDBACK))
+        + 2.0 * 4.0 * KT * (DRIVER_INPUT * after * after + adc.feedback))
         / (after * after);
     // Equivalent bandwidth of a first-order filter.
     let band = 1.0 / (4.0 * FILTER_R * FILTER_C);
-    let converter = ADC_PEAK / after / 2.0_f64.sqrt() * 10.0_f64.powf(-ADC_SNR / 20.0);
+    let converter = adc.peak / after / 2.0_f64.sqrt() * 10.0_f64.powf(-adc.snr / 20.0);
     let dac_lsb = profile.dac_full_scale / f64::from((1 << (profile.dac_bits - 1)) - 1);
     let adc_lsb = profile.adc_full_scale / f64::from((1 << (profile.adc_bits - 1)) - 1);
     let signal = drive_rms(profile, cell) * per_ampere;
@@ -339,18 +362,18 @@ fn headroom(profile: &Profile, cases: &Cases) -> String {
         peaks[1],
         (behind / sides - SWITCH_SUPPLY).max(0.0) / (profile.r / sides) * 1e3,
     );
-    let gain = DRIVER_FEEDBACK / DRIVER_INPUT;
+    let adc = Converter::of(profile);
     let _ = writeln!(
         text,
         "| converter driver | {:.2} to {:.2} V a side | ± {SWITCH_SUPPLY} V |",
-        ADC_COMMON - ADC_PEAK / 2.0,
-        ADC_COMMON + ADC_PEAK / 2.0,
+        adc.common - adc.peak / 2.0,
+        adc.common + adc.peak / 2.0,
     );
     let _ = writeln!(
         text,
         "| converter | {:.3} V of the profile | {:.3} V |",
         profile.adc_full_scale,
-        ADC_PEAK / gain,
+        adc.peak / adc.gain(),
     );
     text
 }
@@ -452,10 +475,10 @@ mod tests {
             let profile = Profile::named(name).unwrap();
             let wanted = profile.dac_full_scale * profile.r;
             assert!((up / wanted - 1.0).abs() < 0.02, "{name}: {up} for {wanted}");
-            assert!(
-                (ADC_PEAK * DRIVER_INPUT / DRIVER_FEEDBACK / profile.adc_full_scale - 1.0).abs()
-                    < 0.02
-            );
+            let adc = Converter::of(&profile);
+            assert!((adc.peak / adc.gain() / profile.adc_full_scale - 1.0).abs() < 0.02);
+            // The driver reaches its codes, 0.2 V from its supplies.
+            assert!(adc.common + adc.peak / 2.0 < SWITCH_SUPPLY - 0.2, "{name}");
         }
     }
 

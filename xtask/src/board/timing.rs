@@ -18,27 +18,24 @@ const DAC_HOLD: f64 = 1.5;
 const DAC_PULSE: f64 = 4.0;
 const DAC_UPDATE_BEFORE: f64 = 0.0;
 const DAC_WRITTEN: f64 = 2.0;
-/// ADC3644, SBASA46 (May 2022), Timing Requirements: clocks from sample to code, DDR CMOS.
-const ADC_LATENCY: f64 = 1.0;
+/// ADC12020, SNAS186B (AC Electrical Characteristics, 25 pF): periods from a sample to its code, which is
+/// on the lines so many ns after a rising edge; narrowest pulse of the clock. ADC12040 (SNAS135G): 6, 15.7
+/// and 11.25. Neither says how long the code before stays: from the edge on, it may be gone.
+const ADC_LATENCY: f64 = 6.0;
+const ADC_OUTPUT: f64 = 16.8;
+const ADC_PULSE: f64 = 20.0;
 /// Clocks of the core from `adc_sample` to the edge that the ADCs sample with, and to the one that takes
 /// the code (`spu_adcs.v`).
 const SAMPLED: f64 = 5.5;
-const TAKEN: f64 = 12.0;
-/// The way out to an ADC and back, least and most in ns: allowances, to be verified on the layout and in
-/// FPGA-DS-02012. The converter's delay from sampling clock to data clock was not read.
-const WAY: [(&str, f64, f64); 5] = [
-    ("output of the FPGA", 2.0, 4.0),
-    ("traces", 1.0, 2.0),
-    ("converter, from sampling to data clock", 2.0, 10.0),
-    CLOCK_NET,
-    ("pins' registers to the core's", 1.0, 2.0),
+const TAKEN: f64 = 59.0;
+/// The way out to an ADC and back, most in ns: allowances, to be verified on the layout and in
+/// FPGA-DS-02012.
+const WAY: [(&str, f64); 4] = [
+    ("output of the FPGA with 33 Ω", 5.0),
+    ("traces", 2.0),
+    ("input of the FPGA", 2.0),
+    ("from the pin to a register, set-up", 6.0),
 ];
-const CLOCK_NET: (&str, f64, f64) = ("data clock in the FPGA", 2.0, 4.0);
-/// Data to the edges of the data clock, either way, in ns (not read), and set-up and hold of a pin's register:
-/// allowances.
-const ADC_SKEW: f64 = 0.5;
-const PIN_SETUP: f64 = 0.5;
-const PIN_HOLD: f64 = 0.5;
 /// SN74LV595A at 5 V and ISO7740, from memory, in ns: set-up, hold, shortest pulse; skew between
 /// channels of the isolator and distortion of a pulse.
 const REGISTER_SETUP: f64 = 3.0;
@@ -62,17 +59,19 @@ fn dac() -> Vec<Budget> {
     ]
 }
 
-/// The ADCs at 48 MHz, two bits of a code on a line. The pins' registers change when the way out and back
-/// and a period more are over, and every period again; the core looks at them once.
+/// The ADCs at 12 MHz: the core looks at the lines once in a period.
 fn adc() -> Vec<Budget> {
-    let period = 2.0 * CLOCK;
-    let shown = SAMPLED * CLOCK + (ADC_LATENCY + 1.0) * period;
-    let (least, most) = WAY.iter().fold((0.0, 0.0), |sum, way| (sum.0 + way.1, sum.1 + way.2));
+    let period = 8.0 * CLOCK;
+    let edge = SAMPLED * CLOCK + ADC_LATENCY * period;
+    let way: f64 = WAY.iter().map(|way| way.1).sum();
     vec![
-        ("the way out and back: not the code before", least, TAKEN * CLOCK - period - shown),
-        ("not the code after", TAKEN * CLOCK - shown, most),
-        ("pin's register: set-up, data with the clock's edge", CLOCK_NET.1 - ADC_SKEW, PIN_SETUP),
-        ("hold", CLOCK - CLOCK_NET.2 - ADC_SKEW, PIN_HOLD),
+        (
+            "from the edge that sends the code: delay, way out and back",
+            TAKEN * CLOCK - edge,
+            ADC_OUTPUT + way,
+        ),
+        ("to the next such edge, no delay and no way", edge + period - TAKEN * CLOCK, 0.0),
+        ("width of the clock's pulses, and of its pauses", 4.0 * CLOCK - DISTORTION, ADC_PULSE),
     ]
 }
 
@@ -88,12 +87,12 @@ fn switches() -> Vec<Budget> {
 /// The page's tables.
 pub(super) fn page() -> String {
     let mut text = String::from("\n## Timing\n\nIn nanoseconds; a clock of the core is 10.42.\n");
-    let way = WAY.map(|(what, least, most)| format!("{what} {least:.0} to {most:.0}")).join(", ");
+    let way = WAY.map(|(what, most)| format!("{what} {most:.0}")).join(", ");
     for (name, rows) in [
         ("DAC2904 (SBAS198C p. 7)", dac()),
         (
             &format!(
-                "ADC3644 at 48 MHz (SBASA46). The way to an ADC and back, allowances in ns: {way}"
+                "ADC12020 at 12 MHz (SNAS186B). The way to an ADC and back, allowances in ns: {way}"
             ),
             adc(),
         ),

@@ -153,11 +153,14 @@ const SIMULATED: &str = "read_json spu_top.json; read_verilog -overwrite +/latti
 
 /// Yosys's commands for the design as it is.
 fn synthesis(build_id: u32) -> Result<String> {
-    // From .cache/gateware: names in the netlist have the paths, and the same sources give the same one.
-    let root = root();
-    let relative = |path: &PathBuf| Ok(format!("../../{}", path.strip_prefix(root)?.display()));
-    let sources: Vec<_> = sources()?.iter().map(relative).collect::<Result<_>>()?;
+    let sources: Vec<_> = sources()?.iter().map(|path| relative(path)).collect::<Result<_>>()?;
     Ok(commands(&sources.join(" "), build_id))
+}
+
+/// The path from `.cache/gateware`: names in the netlist have paths, and the same sources are to give the
+/// same one; and the tools, which are WebAssembly, see another `/tmp`.
+fn relative(path: &Path) -> Result<String> {
+    Ok(format!("../../{}", path.strip_prefix(root())?.display()))
 }
 
 /// Yosys's commands. `synth_lattice` maps to LUTs with abc9, whose result nextpnr places slower than that
@@ -201,8 +204,7 @@ fn place(tools: &Path, out: &Path) -> Result<(u32, Report)> {
             .current_dir(out)
             .args(PLACE)
             .args(["--json", "spu_top.json", "--seed", &seed.to_string()])
-            .arg("--lpf")
-            .arg(constraints())
+            .args(["--lpf", &relative(&constraints())?])
             .args([
                 "--textcfg",
                 "spu_top.config",

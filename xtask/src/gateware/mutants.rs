@@ -12,7 +12,7 @@ use crate::{cache, cargo, root};
 
 /// A file, an expression that stands there once, and what the mutant has in its place. Where it is no
 /// expression, the mutant's text has `CHOSEN` for the condition.
-const MUTANTS: [(&str, &str, &str); 24] = [
+const MUTANTS: [(&str, &str, &str); 25] = [
     ("spu_noise.v", "CUBIC + {3'd0, square_late}", "CUBIC + 21'd128 + {3'd0, square_late}"),
     ("spu_sequencer.v", "left == 32'd0", "left == 32'd1"),
     ("spu_moments.v", "{{32{product_late[31]}}, product_late}", "{32'd0, product_late}"),
@@ -45,6 +45,7 @@ const MUTANTS: [(&str, &str, &str); 24] = [
     ("spu_spi.v", "octet == 8'h80", "octet[7]"),
     ("spu_switches.v", "code[15] ? -code : code", "code"),
     ("spu_commands.v", "(codes ? 7'd91 : 7'd63)", "(codes ? 7'd90 : 7'd63)"),
+    ("spu_ticks.v", "kept[FETCH]", "kept[FETCH-1]"),
 ];
 
 /// Traffic that must find a mutant: without one, it takes some ten seconds.
