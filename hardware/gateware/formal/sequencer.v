@@ -106,16 +106,16 @@ module sequencer_run (
     input wire room,
     input wire mode_realtime
 );
-    reg [7:0] clocks = 8'd0;
-    always @(posedge clk) clocks <= clocks + 8'd1;
+    reg [8:0] clocks = 9'd0;
+    always @(posedge clk) clocks <= clocks + 9'd1;
     wire stalled, overrun;
     wire [2:0] state;
     wire [31:0] kept, lost;
     wire [63:0] ticks;
     // What power-up asks for is done by then.
-    wire start = clocks == 8'd135;
+    wire start = clocks == 9'd135;
     sequencer watched (
-        .clk(clk), .reset(clocks == 8'd0), .control_start(start), .control_abort(1'b0),
+        .clk(clk), .reset(clocks == 9'd0), .control_start(start), .control_abort(1'b0),
         .control_apply(1'b0), .control_reseed(1'b0), .control_discharge(1'b0),
         .control_fifo_clear(1'b0), .control_soft_reset(1'b0), .mode_stream(1'b1),
         .mode_moments(1'b0), .mode_realtime(mode_realtime), .mode_pattern(1'b0), .settle(32'd1),
@@ -124,7 +124,7 @@ module sequencer_run (
         .lost(lost), .ticks(ticks)
     );
     reg was_stalled = 1'b0;
-    wire in_full = clocks > 8'd135 && state == 3'd4 && ticks == 64'd4 && kept == 32'd2;
+    wire in_full = clocks > 9'd135 && state == 3'd4 && ticks == 64'd4 && kept == 32'd2;
     always @(posedge clk) begin
         was_stalled <= was_stalled || stalled;
         cover (in_full && !was_stalled && !overrun);

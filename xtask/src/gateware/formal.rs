@@ -51,7 +51,7 @@ const HARNESSES: [Harness; 3] = [
         blocks: &["spu_sequencer.v", "spu_commands.v", "spu_ticks.v"],
         induction: 3,
         passes: "",
-        run: 255,
+        run: 330,
         mistakes: &[
             ("spu_sequencer.v", "left == 32'd0", "left == 32'd1"),
             ("spu_sequencer.v", "run_stream && !run_realtime", "run_stream"),
