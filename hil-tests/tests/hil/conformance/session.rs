@@ -1,15 +1,18 @@
 //! Calls that end as they should: pings, deadlines, cancelling, resets, self tests.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use spu_driver::{AcquirePlan, Deadline, Device, Error, NullSink, Outcome as Ended, ResetLevel};
+use spu_driver::{
+    AcquirePlan, Deadline, Device, Error, FrameBlock, NullSink, Outcome as Ended, ResetLevel, Sink,
+};
 use spu_protocol::header::MAX_REPLY;
 use spu_protocol::regs;
 
 use super::{read, read_many};
 use crate::bench::{Bench, Outcome};
-use crate::support::{both, lively, moments, record, soon, sustained};
+use crate::support::{Keep, both, lively, moments, record, soon, sustained};
 
 pub(super) fn pings(bench: &Bench) -> Outcome {
     let mut lease = bench.device()?;
@@ -63,6 +66,26 @@ pub(super) fn deadline(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+/// Keeps frames, and tells once that something was measured.
+struct Telling {
+    keep: Keep,
+    begun: Option<mpsc::Sender<()>>,
+}
+
+impl Sink for Telling {
+    fn frames(&mut self, block: &FrameBlock<'_>) -> std::io::Result<()> {
+        self.keep.frames(block)
+    }
+
+    fn progress(&mut self, kept: u64, _total: u64) {
+        if kept > 0
+            && let Some(begun) = self.begun.take()
+        {
+            let _ = begun.send(());
+        }
+    }
+}
+
 pub(super) fn cancel(bench: &Bench) -> Outcome {
     let mut lease = bench.device()?;
     let device = lease.board();
@@ -70,17 +93,25 @@ pub(super) fn cancel(bench: &Bench) -> Outcome {
     let program = lively(bench.info(), 13);
     for stream in [false, true] {
         let handle = device.cancel_handle();
+        let (begun, measured) = mpsc::channel();
         let canceller = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(150));
-            handle.cancel();
+            // It ends without one where the run ends before it is told.
+            if measured.recv().is_ok() {
+                handle.cancel();
+            }
+            Instant::now()
         });
-        let start = Instant::now();
         let plan = endless(bench, stream);
-        let (keep, report) = record(device, &program, &plan)?;
-        let took = start.elapsed();
-        canceller.join().expect("the canceller does not panic");
+        device.load(&program, soon())?;
+        let mut sink = Telling { keep: Keep::new(cells), begun: Some(begun) };
+        let report = device.acquire(&plan, &mut sink, soon())?;
+        let ended = Instant::now();
+        let keep = sink.keep;
+        drop(sink.begun);
+        let cancelled = canceller.join().expect("the canceller does not panic");
         device.cancel_handle().clear();
         assert_eq!(report.outcome, Ended::Cancelled);
+        let took = ended.saturating_duration_since(cancelled);
         assert!(took < BUSY, "took {took:?}");
         assert!(report.kept > 0 && report.kept < u64::from(u32::MAX));
         let measured = report.moments.expect("planned moments");
