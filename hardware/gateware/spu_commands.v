@@ -1,12 +1,13 @@
 // Commands of the control register, in the order in which one write of several is meant.
 //
-// A command waits until no tick is on its way (`drained`); no tick is begun while one waits
-// (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver,
+// A command waits until no tick is on its way to its sample (`quiet`), the last two below until none is on its
+// way at all (`drained`); no tick is begun while one waits (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver,
 // `reseed` copies seeds; after `apply` the switches are waited for; `discharge` shorts the cells for
 // DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
 // clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
 //
-// All is copied within 186 clocks of the write of CONTROL, 88 of them to drain. The next word written
+// All is copied within 162 clocks of the write of CONTROL, 64 of them to be quiet (none is begun while a
+// command waits, and seven slots after the last one it is). The next word written
 // comes 123 clocks after it at the soonest (8 octets, at 50 MHz and 96 MHz), is held by spu_store while
 // words are copied, and has 61 clocks before the word that follows.
 //
@@ -26,6 +27,7 @@ module spu_commands #(
     input  wire control_discharge,
     input  wire control_fifo_clear,
     input  wire control_soft_reset,
+    input  wire quiet,
     input  wire drained,
     output wire pause,
     output wire start_waits,
@@ -44,10 +46,10 @@ module spu_commands #(
     reg [2:0] state;
     reg [11:0] clocks;
     reg codes, seeds;
-    wire ready = state == READY && drained;
+    wire ready = state == READY && quiet;
     wire do_copy = ready && (apply || reseed);
     wire do_short = ready && !apply && !reseed && short_cells;
-    wire do_rest = ready && !apply && !reseed && !short_cells;
+    wire do_rest = ready && drained && !apply && !reseed && !short_cells;
     assign clear_fifo = do_rest && (empty || start);
     assign begin_run = do_rest && start;
     assign switches_start = state == LOADED && clocks == 12'd1 && codes;
@@ -133,7 +135,8 @@ module spu_commands #(
             // Where a tick could be begun, nothing waits or is being done in the next clock.
             if (f_open) assert (state == READY && !apply && !reseed && !short_cells && !empty && !start);
             // Nothing is done while a tick is on its way.
-            if (state != READY || clear_fifo || begin_run || load || discharge) assert (drained);
+            if (state != READY || load || discharge) assert (quiet);
+            if (clear_fifo || begin_run) assert (drained && quiet);
             if (load) assert (state == LOAD);
             if (discharge) assert (state == SHORT);
             if (switches_start) assert (state == LOADED);

@@ -219,14 +219,14 @@ module spu_core #(
 
     // --- Commands and ticks -----------------------------------------------------------------
 
-    wire drained, pause, start_waits, begin_run, clear_fifo, switches_start, switches_busy;
+    wire quiet, drained, pause, start_waits, begin_run, clear_fifo, switches_start, switches_busy;
     spu_commands #(.DISCHARGE_CLOCKS(DISCHARGE_CLOCKS)) commands (
         .clk(clk), .reset(reset),
         .control_start(control_start), .control_abort(control_abort),
         .control_apply(control_apply), .control_reseed(control_reseed),
         .control_discharge(control_discharge), .control_fifo_clear(control_fifo_clear),
         .control_soft_reset(control_soft_reset),
-        .drained(drained), .pause(pause), .start_waits(start_waits),
+        .quiet(quiet), .drained(drained), .pause(pause), .start_waits(start_waits),
         .load(load), .load_at(load_at), .load_granted(load_granted),
         .switches_start(switches_start), .switches_busy(switches_busy),
         .discharge(discharge), .clear_fifo(clear_fifo), .begin_run(begin_run)
@@ -254,7 +254,7 @@ module spu_core #(
         .clk(clk), .reset(reset), .phase(phase),
         .issue(issue), .issue_kept(issue_kept), .issue_store(issue_store),
         .step(step), .dac_update(dac_update), .adc_sample(adc_sample),
-        .fetch(fetch), .fetch_store(fetch_store), .drained(drained)
+        .fetch(fetch), .fetch_store(fetch_store), .quiet(quiet), .drained(drained)
     );
 
     spu_switches #(.CELLS(CELLS)) switches (

@@ -11,7 +11,8 @@
 //   F        codes are fetched, one cell a clock, the first 8 CONVERSION clocks after the sample
 //   F to F+2 samples are counted, packed and multiplied
 //
-// Ticks that are not kept end with slot 5. `drained`: none is on its way.
+// Ticks that are not kept end with slot 5. `quiet`: none is on its way to its sample, so that codes, switches
+// and cells may change; `drained`: none is on its way.
 `default_nettype none
 
 module spu_ticks #(
@@ -28,9 +29,11 @@ module spu_ticks #(
     output wire adc_sample,
     output wire fetch,
     output wire fetch_store,
+    output reg  quiet,
     output reg  drained
 );
-    localparam integer FETCH = 5 + CONVERSION, END = FETCH + 2;
+    // A slot after that of the sample, which is late at the pins.
+    localparam integer SAMPLED = 6, FETCH = 5 + CONVERSION, END = FETCH + 2;
     // Bit k: slot k of a tick, of a kept one, of one with a frame to store.
     reg [END:0] running;
     reg [FETCH:0] kept, store;
@@ -40,11 +43,13 @@ module spu_ticks #(
             running <= {(END + 1){1'b0}};
             kept <= {(FETCH + 1){1'b0}};
             store <= {(FETCH + 1){1'b0}};
+            quiet <= 1'b1;
             drained <= 1'b1;
         end else if (phase == 3'd7) begin
             running <= running_next;
             kept <= {kept[FETCH-1:0], issue_kept};
             store <= {store[FETCH-1:0], issue_store};
+            quiet <= running_next[SAMPLED:0] == {(SAMPLED + 1){1'b0}};
             drained <= running_next == {(END + 1){1'b0}};
         end
     end
@@ -67,6 +72,9 @@ module spu_ticks #(
             // As long as a tick is on its way, and no longer.
             assert (drained == (f_slots >= $bits(running)));
             assert (drained == (running == 0));
+            assert (quiet == (running[SAMPLED:0] == 0));
+            // Seven slots after the last one.
+            assert (quiet == (f_slots > SAMPLED));
             assert ((running & ((32'd1 << f_slots) - 32'd1)) == 0);
             if (!drained) assert ((running >> f_slots) & 1);
             // A kept tick is one that runs, one with a frame to store is kept.

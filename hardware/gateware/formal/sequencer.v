@@ -36,14 +36,14 @@ module sequencer (
     reg [2:0] phase;
     always @(posedge clk) phase <= reset ? 3'd0 : phase + 3'd1;
 
-    wire drained, pause, start_waits, begin_run, clear_fifo, load, discharge, switches_start;
+    wire quiet, drained, pause, start_waits, begin_run, clear_fifo, load, discharge, switches_start;
     spu_commands commands (
         .clk(clk), .reset(reset),
         .control_start(control_start), .control_abort(control_abort),
         .control_apply(control_apply), .control_reseed(control_reseed),
         .control_discharge(control_discharge), .control_fifo_clear(control_fifo_clear),
         .control_soft_reset(control_soft_reset),
-        .drained(drained), .pause(pause), .start_waits(start_waits),
+        .quiet(quiet), .drained(drained), .pause(pause), .start_waits(start_waits),
         .load(load), .load_at(), .load_granted(load_granted),
         .switches_start(switches_start), .switches_busy(switches_busy),
         .discharge(discharge), .clear_fifo(clear_fifo), .begin_run(begin_run)
@@ -67,7 +67,7 @@ module sequencer (
         .clk(clk), .reset(reset), .phase(phase),
         .issue(issue), .issue_kept(issue_kept), .issue_store(issue_store),
         .step(step), .dac_update(dac_update), .adc_sample(adc_sample),
-        .fetch(fetch), .fetch_store(fetch_store), .drained(drained)
+        .fetch(fetch), .fetch_store(fetch_store), .quiet(quiet), .drained(drained)
     );
 
     // Power-up: spu_top holds reset for the first clocks. It may come again at any time.
@@ -91,7 +91,8 @@ module sequencer (
         // No tick where one may not be when it is decided: paused, not permitted, stalled.
         if (issue) assert (phase == 3'd7 && allowed);
         if (load || discharge || switches_start || clear_fifo || begin_run)
-            assert (!issue && drained && !step && !dac_update && !adc_sample && !fetch);
+            assert (!issue && quiet && !step && !dac_update && !adc_sample);
+        if (clear_fifo || begin_run) assert (drained && !fetch);
         // The converters' work belongs to a tick, and a frame to a kept one.
         if (issue_store) assert (issue_kept);
         if (issue_kept) assert (issue);

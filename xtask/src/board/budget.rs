@@ -56,8 +56,8 @@ struct Converter {
     feedback: f64,
 }
 
-/// ADC12020: ENOB of 11.3 bits on the front page (July 2008), the rounding within; ±V_REF of 2.0 V, as the code table of
-/// ADC12010 has it. The common mode is chosen.
+/// ADC12020: ENOB of 11.3 bits on the front page (July 2008), the rounding within; full scale is ± its
+/// reference of 2.0 V, as the code table of ADC12010 has it. The common mode is chosen.
 const ADC12020: Converter = Converter { snr: 69.8, peak: 2.0, common: 1.2, feedback: 2000.0 };
 /// ADC14L020: JAJSAF2 p. 1; the reference of 1.0 V and the common mode are from memory.
 const ADC14L020: Converter = Converter { snr: 74.0, peak: 1.0, common: 1.5, feedback: 1000.0 };
