@@ -141,7 +141,7 @@ def cell(d, p):
     # Read-out.
     box(d, end, y - 0.9, 2.0, 1.8, "U31A\nOPA2810\n× 1")
     wire(d, (end + 2, y), (end + 2.6, y))
-    box(d, end + 2.6, y - 1.2, 3.2, 2.4, "U105 THS4551\nR113, R114 1.00 kΩ\nR115, R116 2.00 kΩ\n× 2, 1.2 V common", 9)
+    box(d, end + 2.6, y - 1.2, 3.2, 2.4, "U105 THS4551\nR113, R114 1.00 kΩ\nR115, R116 2.00 kΩ\n× 2; R119, R120: 1.2 V", 9)
     for dy in (0.7, -0.7):
         d += elm.Resistor().at((end + 5.8, y + dy)).right().length(2).label(
             "R117  20 Ω" if dy > 0 else "R118  20 Ω", loc="top" if dy > 0 else "bottom", fontsize=9)
@@ -264,7 +264,7 @@ def power(d, p):
     wire(d, (8.85, 3.5), (9.15, 3.5))
     box(d, 10.4, 3.0, 4.4, 1.0, "U87 TPS7A4700")
     arrow(d, (14.8, 3.5), (18.2, 3.5), label="5 V analog")
-    text(d, 18.4, 3.5, "ADCs", 11, "left")
+    text(d, 18.4, 3.5, "ADCs, converter drivers; R91, U41: 2.0 V reference", 11, "left")
     rows = (
         (7.9, "U82 TLV62569", "1.1 V", "FPGA core"),
         (6.5, "U83, U84 TLV755xxP", "3.3, 2.5 V", "FPGA pins and auxiliary, flash, oscillator, ADC outputs"),
@@ -290,7 +290,7 @@ def power(d, p):
     arrow(d, (16.6, -0.8), (18.2, -0.8))
     box(d, 18.2, -1.3, 3.4, 1.0, "U90 TPS7A39")
     arrow(d, (21.6, -0.8), (25.4, -0.8), label="± 2.5 V")
-    text(d, 25.6, -0.8, "switches, chain, converter drivers", 11, "left")
+    text(d, 25.6, -0.8, "switches, chain", 11, "left")
 
 
 SHEETS = {"cell": cell, "coupling": coupling, "board": board, "interfaces": interfaces, "power": power}

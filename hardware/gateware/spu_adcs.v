@@ -2,8 +2,8 @@
 //
 // Part n has cell n; bit b of its code is line 12 n + b. The parts have neither registers nor a reset.
 //
-// `sample_clocks`, one for two parts, run all the time, high for four clocks of eight. They rise 5.5 clocks
-// after the core's `adc_sample`, as the DACs' next period begins (spu_dacs), and the parts sample then. A
+// `sample_clocks`, one for two parts, run while `run` is high, high for four clocks of eight. They rise 5.5
+// clocks after the core's `adc_sample`, as the DACs' next period begins (spu_dacs), and the parts sample then. A
 // code is on the lines after six periods (48 clocks) and the part's delay, until the next one comes a period
 // later.
 //
@@ -16,6 +16,7 @@
 
 module spu_adcs (
     input  wire clk,
+    input  wire run,
     input  wire [2:0] phase,
     output wire [3:0] sample_clocks,
     input  wire [95:0] lines,
@@ -24,10 +25,12 @@ module spu_adcs (
     // `adc_sample` is in phase 0; this one ends 59 clocks after that one began.
     localparam [2:0] TAKEN = 3'd2, KEPT = 3'd7;
 
-    // Two clocks and a half behind what they are given.
+    // High from 5.5 to 9.5 clocks after phase 0 begins. `run` comes from far away.
+    reg running;
+    always @(posedge clk) running <= run;
     spu_oddr #(.WIDTH(4)) clock_lines (
-        .clk(clk), .first({4{phase >= 3'd3 && phase <= 3'd6}}),
-        .second({4{phase >= 3'd2 && phase <= 3'd5}}), .q(sample_clocks)
+        .clk(clk), .first({4{running && phase >= 3'd3 && phase <= 3'd6}}),
+        .second({4{running && phase >= 3'd2 && phase <= 3'd5}}), .q(sample_clocks)
     );
     wire [95:0] codes;
     genvar part;
@@ -38,7 +41,7 @@ module spu_adcs (
         end
     endgenerate
 
-    // What was kept leaves one code a clock, from cell 0 in phase 0.
+    // What was kept leaves one code a clock, from cell 0 in phase 1.
     reg [95:0] taken;
     reg [107:0] kept;
     always @(posedge clk) begin

@@ -1,10 +1,11 @@
 // Commands of the control register, in the order in which one write of several is meant.
 //
-// A command waits until no tick is on its way to its sample (`quiet`), the last two below until none is on its
-// way at all (`drained`); no tick is begun while one waits (`pause`). Then, as far as asked for: `apply` copies codes to the gain stage and the switch driver,
-// `reseed` copies seeds; after `apply` the switches are waited for; `discharge` shorts the cells for
-// DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one clock); the run begins (`begin_run`, one
-// clock). Soft reset and abort act on the sequencer at once and have only the FIFO to wait for here.
+// A command waits until no tick is on its way to its sample (`quiet`), the last two below until none is on
+// its way at all (`drained`); no tick is begun while one waits (`pause`). Then, as far as asked for: `apply`
+// copies codes to the gain stage and the switch driver, `reseed` copies seeds; after `apply` the switches are
+// waited for; `discharge` shorts the cells for DISCHARGE_CLOCKS; the FIFO is emptied (`clear_fifo`, one
+// clock); the run begins (`begin_run`, one clock). Soft reset and abort act on the sequencer at once and have
+// only the FIFO to wait for here.
 //
 // All is copied within 162 clocks of the write of CONTROL, 64 of them to be quiet (none is begun while a
 // command waits, and seven slots after the last one it is). The next word written
@@ -134,7 +135,7 @@ module spu_commands #(
         if (!f_first && !reset) begin
             // Where a tick could be begun, nothing waits or is being done in the next clock.
             if (f_open) assert (state == READY && !apply && !reseed && !short_cells && !empty && !start);
-            // Nothing is done while a tick is on its way.
+            // Nothing is done while a tick is on its way to its sample, nothing begun while one is on its way.
             if (state != READY || load || discharge) assert (quiet);
             if (clear_fifo || begin_run) assert (drained && quiet);
             if (load) assert (state == LOAD);

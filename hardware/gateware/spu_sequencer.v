@@ -4,7 +4,7 @@
 // end of phase 7 (`issue`, with `issue_kept` and `issue_store`) where the sequencer runs, nothing
 // pauses it, the converters' clock runs (`permit`) and, in lockstep with the stream on, the frame of
 // a tick to be kept has a place (`room`). Counters count ticks as they are begun; the tick's own work
-// is over 10 slots later, and `state` tells of the end of a run only then (`drained`).
+// is over some slots later (spu_ticks), and `state` tells of the end of a run only then (`drained`).
 //
 // Start takes over mode and plan in the clock of its command; the run begins with `begin_run`.
 `default_nettype none

@@ -59,9 +59,15 @@ module spu_top #(
     wire running, ready;
     spu_sync sync_reset (.clk(clk), .d(reset_n), .q(running));
     spu_sync sync_ready (.clk(clk), .d(converters_ready), .q(ready));
-    // Once they were ready, the DACs are driven.
+    // Once they are ready, the ADCs have their clock; 1023 clocks of the core later the DACs are driven and
+    // ticks may begin.
+    reg [9:0] warm;
     reg driven;
-    always @(posedge clk) driven <= running && (driven || ready);
+    always @(posedge clk) begin
+        if (!running) warm <= 10'd0;
+        else if (warm != 10'h3ff && (ready || warm != 10'd0)) warm <= warm + 10'd1;
+        driven <= warm == 10'h3ff && running;
+    end
 
     // The configuration flash shares the wire.
     wire miso;
@@ -80,7 +86,7 @@ module spu_top #(
     reg permit;
     always @(posedge clk) permit <= ready && driven;
     spu_adcs adcs (
-        .clk(clk), .phase(phase), .sample_clocks(adc_clock), .lines(adc_data), .code(sample)
+        .clk(clk), .run(warm != 10'd0), .phase(phase), .sample_clocks(adc_clock), .lines(adc_data), .code(sample)
     );
 
     localparam integer CELLS = {16'd0, BOARD[31:16]};

@@ -133,7 +133,7 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// One of each queue, then the next of each: all boards are at work at once.
+/// One of each queue, then the next of each, so that several boards are at work at once.
 fn in_turn(mut queues: Vec<VecDeque<Trial>>) -> Vec<Trial> {
     let mut trials = Vec::new();
     while !queues.is_empty() {

@@ -34,9 +34,10 @@ const GLITCH: f64 = 2e-12;
 const DRIVE_NOISE: f64 = 12e-9;
 const DRIVE_BANDWIDTH: f64 = 100e6;
 const DRIVE_DROPOUT: f64 = 2.0;
-/// Supply of drive and buffer, and of switches and converter driver, in volts.
+/// Supply of drive and buffer, of switches, and of the converter driver (from ground), in volts.
 const HIGH_SUPPLY: f64 = 7.5;
 const SWITCH_SUPPLY: f64 = 2.5;
+const DRIVER_SUPPLY: f64 = 5.0;
 /// OPA2810: noise in V/√Hz (SBOS789C p. 1).
 const BUFFER_NOISE: f64 = 6e-9;
 /// THS4551: noise in V/√Hz (SBOS778D p. 1), its input resistors (parts.toml).
@@ -52,15 +53,21 @@ struct Converter {
     /// Peak of full scale and common mode, in volts.
     peak: f64,
     common: f64,
+    /// Most that a side may have, in volts; least is ground.
+    most: f64,
     /// The driver's feedback resistors (parts.toml), in ohms.
     feedback: f64,
 }
 
-/// ADC12020: ENOB of 11.3 bits on the front page (July 2008), the rounding within; full scale is ± its
-/// reference of 2.0 V, as the code table of ADC12010 has it. The common mode is chosen.
-const ADC12020: Converter = Converter { snr: 69.8, peak: 2.0, common: 1.2, feedback: 2000.0 };
-/// ADC14L020: JAJSAF2 p. 1; the reference of 1.0 V and the common mode are from memory.
-const ADC14L020: Converter = Converter { snr: 74.0, peak: 1.0, common: 1.5, feedback: 1000.0 };
+/// ADC12020: ENOB of 11.3 bits on the front page (July 2008), the rounding to 12 within; full scale is ± its
+/// reference of 2.0 V, as the code table of ADC12010 has it; no side above its supply less 1 V (ADC12D040).
+/// The common mode is chosen: nominal is half of the reference, which leaves nothing to ground.
+const ADC12020: Converter =
+    Converter { snr: 69.8, peak: 2.0, common: 1.2, most: 4.0, feedback: 2000.0 };
+/// ADC14L020: JAJSAF2 p. 1, the rounding to 14 within; the reference of 1.0 V, common mode and limit are from
+/// memory.
+const ADC14L020: Converter =
+    Converter { snr: 74.0, peak: 1.0, common: 1.5, most: 3.3, feedback: 1000.0 };
 
 impl Converter {
     fn of(profile: &Profile) -> &'static Self {
@@ -73,6 +80,8 @@ impl Converter {
     }
 }
 
+/// ADC12020: from its clock's edge, which is the tick's end, to the sample (SNAS186B), in seconds.
+const APERTURE: f64 = 1.2e-9;
 /// Jitter of the converters' clock as it leaves an FPGA without a PLL, in seconds: an assumption.
 const JITTER: f64 = 50e-12;
 /// TMUX1511: resistance in ohms and capacitance of an open terminal in farads, from memory.
@@ -210,7 +219,6 @@ fn sources(profile: &Profile, cell: &Cell) -> Vec<Source> {
     let band = 1.0 / (4.0 * FILTER_R * FILTER_C);
     let converter = adc.peak / after / 2.0_f64.sqrt() * 10.0_f64.powf(-adc.snr / 20.0);
     let dac_lsb = profile.dac_full_scale / f64::from((1 << (profile.dac_bits - 1)) - 1);
-    let adc_lsb = profile.adc_full_scale / f64::from((1 << (profile.adc_bits - 1)) - 1);
     let signal = drive_rms(profile, cell) * per_ampere;
     // A differential board has a buffer on either side.
     let buffers = if profile.differential() { 2.0_f64 } else { 1.0 };
@@ -224,8 +232,7 @@ fn sources(profile: &Profile, cell: &Cell) -> Vec<Source> {
         ),
         ("buffer", BUFFER_NOISE * (buffers * band).sqrt()),
         ("converter driver and its resistors", (driver * band).sqrt()),
-        ("converter, its own noise", converter),
-        ("rounding to the profile's bits", adc_lsb / 12.0_f64.sqrt()),
+        ("converter, its own noise and rounding", converter),
         ("jitter of the sampling clock", signal * TAU * cell.resonance() * JITTER),
     ]
 }
@@ -365,9 +372,11 @@ fn headroom(profile: &Profile, cases: &Cases) -> String {
     let adc = Converter::of(profile);
     let _ = writeln!(
         text,
-        "| converter driver | {:.2} to {:.2} V a side | ± {SWITCH_SUPPLY} V |",
+        "| converter, each side | {:.2} to {:.2} V at full scale | 0 to {:.1} V; the driver's supply is 0 to \
+         {DRIVER_SUPPLY} V |",
         adc.common - adc.peak / 2.0,
         adc.common + adc.peak / 2.0,
+        adc.most,
     );
     let _ = writeln!(
         text,
@@ -380,11 +389,16 @@ fn headroom(profile: &Profile, cases: &Cases) -> String {
 
 /// Time of a discharge in the gateware, in seconds.
 fn discharge_time() -> f64 {
-    let clocks = CORE.split_once("DISCHARGE_CLOCKS = 12'd").map(|(_, rest)| {
+    number(CORE, "DISCHARGE_CLOCKS = 12'd") / (CORE_MHZ * 1e6)
+}
+
+/// The number in a source that comes after these words; not a number where there is none.
+pub(super) fn number(source: &str, words: &str) -> f64 {
+    let found = source.split_once(words).map(|(_, rest)| {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..digits].parse().unwrap_or(f64::NAN)
     });
-    clocks.unwrap_or(f64::NAN) / (CORE_MHZ * 1e6)
+    found.unwrap_or(f64::NAN)
 }
 
 /// Time in which a cell with this capacitance in its bank is at a thousandth, with so many ohms to ground,
@@ -413,6 +427,12 @@ fn effects(profile: &Profile, cases: &Cases) -> String {
         SWITCH_OFF * 1e12,
         f64::from(terminals) * SWITCH_OFF * 1e12 / f64::from(sides),
         profile.stray * 1e12,
+    );
+    let _ = writeln!(
+        text,
+        "| sample | {:.1} ns after the tick's end, behind a filter of {:.1} ns |",
+        APERTURE * 1e9,
+        FILTER_R * FILTER_C * 1e9,
     );
     for (how, ohms) in [("by a bare switch", SWITCH_ON), ("through 442 Ω", DISCHARGE)] {
         let times = [small, full].map(|farads| discharged(profile, ohms, farads) * 1e6);
@@ -477,8 +497,9 @@ mod tests {
             assert!((up / wanted - 1.0).abs() < 0.02, "{name}: {up} for {wanted}");
             let adc = Converter::of(&profile);
             assert!((adc.peak / adc.gain() / profile.adc_full_scale - 1.0).abs() < 0.02);
-            // The driver reaches its codes, 0.2 V from its supplies.
-            assert!(adc.common + adc.peak / 2.0 < SWITCH_SUPPLY - 0.2, "{name}");
+            // The driver reaches all codes, 0.2 V from its supplies, and they are within the converter's range.
+            assert!(adc.common - adc.peak / 2.0 >= 0.2 - 1e-9, "{name}");
+            assert!(adc.common + adc.peak / 2.0 < adc.most.min(DRIVER_SUPPLY - 0.2), "{name}");
         }
     }
 

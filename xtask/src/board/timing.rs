@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-/// Period of the core's clock, 96 MHz, in nanoseconds.
-const CLOCK: f64 = 1e3 / 96.0;
+use super::budget::number;
+use crate::gateware::CORE_MHZ;
+
+/// Period of the core's clock, in nanoseconds.
+const CLOCK: f64 = 1e3 / CORE_MHZ;
 /// Skew between two outputs from registers of the FPGA's pins and along their traces, in ns: an
 /// allowance, to be verified in FPGA-DS-02012 and on the layout.
 const SKEW: f64 = 1.3;
@@ -24,16 +27,16 @@ const DAC_WRITTEN: f64 = 2.0;
 const ADC_LATENCY: f64 = 6.0;
 const ADC_OUTPUT: f64 = 16.8;
 const ADC_PULSE: f64 = 20.0;
-/// Clocks of the core from `adc_sample` to the edge that the ADCs sample with, and to the one that takes
-/// the code (`spu_adcs.v`).
+/// Clocks of the core from `adc_sample` to the edge that the ADCs sample with.
 const SAMPLED: f64 = 5.5;
-const TAKEN: f64 = 59.0;
+/// The bridge, which has the phase that ends with the edge that takes the code, in the eighth slot.
+const BRIDGE: &str = include_str!("../../../hardware/gateware/spu_adcs.v");
 /// The way out to an ADC and back, most in ns: allowances, to be verified on the layout and in
 /// FPGA-DS-02012.
 const WAY: [(&str, f64); 4] = [
     ("output of the FPGA with 33 Ω", 5.0),
     ("traces", 2.0),
-    ("input of the FPGA", 2.0),
+    ("33 Ω and input of the FPGA", 3.0),
     ("from the pin to a register, set-up", 6.0),
 ];
 /// SN74LV595A at 5 V and ISO7740, from memory, in ns: set-up, hold, shortest pulse; skew between
@@ -63,14 +66,15 @@ fn dac() -> Vec<Budget> {
 fn adc() -> Vec<Budget> {
     let period = 8.0 * CLOCK;
     let edge = SAMPLED * CLOCK + ADC_LATENCY * period;
+    let taken = (7.0 * 8.0 + number(BRIDGE, "TAKEN = 3'd") + 1.0) * CLOCK;
     let way: f64 = WAY.iter().map(|way| way.1).sum();
     vec![
         (
             "from the edge that sends the code: delay, way out and back",
-            TAKEN * CLOCK - edge,
+            taken - edge,
             ADC_OUTPUT + way,
         ),
-        ("to the next such edge, no delay and no way", edge + period - TAKEN * CLOCK, 0.0),
+        ("to the next such edge, no delay and no way", edge + period - taken, 0.0),
         ("width of the clock's pulses, and of its pauses", 4.0 * CLOCK - DISTORTION, ADC_PULSE),
     ]
 }

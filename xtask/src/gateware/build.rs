@@ -149,7 +149,7 @@ fn constraints() -> PathBuf {
 /// which Yosys has no models.
 const SIMULATED: &str = "read_json spu_top.json; read_verilog -overwrite +/lattice/cells_sim_ecp5.v; \
     read_verilog -lib -overwrite +/lattice/cells_bb_ecp5.v; hierarchy -top spu_top; proc; flatten; \
-    delete t:DP16KD t:MULT18X18D t:ODDRX1F t:IDDRX1F; opt_clean; write_verilog -noattr netlist.v";
+    delete t:DP16KD t:MULT18X18D t:ODDRX1F; opt_clean; write_verilog -noattr netlist.v";
 
 /// Yosys's commands for the design as it is.
 fn synthesis(build_id: u32) -> Result<String> {

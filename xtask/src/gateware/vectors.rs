@@ -31,12 +31,15 @@ const PINS: [(i32, u32); 2] = [(1_300, 0), (-1_300, 40_000)];
 /// A way that is too long.
 const NO_WAY: u32 = 43_000;
 /// Mistakes in the bridges, each of which must be found: a file, what stands there once, what instead.
-const MISTAKES: [(&str, &str, &str); 6] = [
+const MISTAKES: [(&str, &str, &str); 8] = [
     ("spu_dacs.v", "{!code[13], code[12:0]}", "code"),
     ("spu_dacs.v", "|updates[4:1]", "|updates[5:2]"),
     ("spu_dacs.v", "resting ? count == 3'd2 : update", "update"),
     ("spu_adcs.v", "{!lines[12 * part + 11], lines[12 * part +: 11]}", "lines[12 * part +: 12]"),
     ("spu_adcs.v", "phase >= 3'd3 && phase <= 3'd6", "phase == 3'd3"),
+    // A clock earlier, and as soon as it is too late.
+    ("spu_adcs.v", "TAKEN = 3'd2", "TAKEN = 3'd1"),
+    ("spu_adcs.v", "TAKEN = 3'd2", "TAKEN = 3'd5"),
     ("spu_adcs.v", "KEPT = 3'd7", "KEPT = 3'd2"),
 ];
 
@@ -116,7 +119,7 @@ fn pins() -> Result<()> {
     for (number, (file, from, to)) in MISTAKES.into_iter().enumerate() {
         let name = format!("pins-mistake{number}");
         let changed = change(&cache("vectors")?.join(&name), file, from, to)?;
-        if !found(&play_pins(vectors, &name, &changed, 0, 15_000)?) {
+        if !found(&play_pins(vectors, &name, &changed, 0, PINS[1].1)?) {
             bail!("{file}: {to} in place of {from} is not found");
         }
     }
