@@ -16,13 +16,7 @@ module dac2904 (
     localparam integer SETUP = 2000, HOLD = 1500, PULSE = 4000, LOADED = 2000;
     reg [27:0] written, loaded;
     time changed = 0, risen = 0, fallen = 0, updated = 0, lowered = 0;
-    // The pins settle within a few clocks after power-up.
-    task fail(input [8*32-1:0] what);
-        if ($time > 100_000) begin
-            $display("FAIL spu_top: %0s of %m, %0t ps", what, $time);
-            $finish;
-        end
-    endtask
+    `include "spu_fail.vh"
     always @(d1 or d2) begin
         if ($time - risen < HOLD) fail("hold of the data");
         changed = $time;
@@ -52,9 +46,9 @@ module dac2904 (
     end
 endmodule
 
-// ADC12020 (SNAS186B, AC Electrical Characteristics): samples APERTURE after its clock rises; the code, in offset binary, is on the
-// lines six periods and OUTPUT later; from the edge until then they are unknown. WAY is that of the clock to
-// the part and of the lines back, in ps: the clock comes that early, the lines are that late.
+// ADC12020 (SNAS186B, AC Electrical Characteristics): samples APERTURE after its clock rises; the code, in
+// offset binary, is on the lines six periods and OUTPUT later; from the edge until then they are unknown. WAY
+// is that of the clock to the part and of the lines back, in ps, all of it in the lines.
 module adc12020 #(
     parameter integer WAY = 0
 ) (
@@ -62,20 +56,14 @@ module adc12020 #(
     input  wire [11:0] v,
     output reg  [11:0] lines
 );
-    localparam integer APERTURE = 1200, OUTPUT = 16800, PULSE = 20000, LEAST = 50000;
-    localparam integer MOST = 10_000_000;
-    localparam integer LATENCY = 6;
+    localparam integer APERTURE = 1200, OUTPUT = 16800, PULSE = 20000;
+    localparam integer LEAST = 50000, MOST = 10_000_000, LATENCY = 6;
     reg [11:0] pipeline [0 : LATENCY];
     time risen = 0, fallen = 0;
     integer stage;
     // The first edge ends no period.
     reg started = 1'b0;
-    task fail(input [8*32-1:0] what);
-        if ($time > 100_000) begin
-            $display("FAIL spu_top: %0s of %m, %0t ps", what, $time);
-            $finish;
-        end
-    endtask
+    `include "spu_fail.vh"
     always @(negedge clk) begin
         if ($time - risen < PULSE) fail("width of the clock");
         fallen = $time;
